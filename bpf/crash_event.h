@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The contract between the BPF programs and user space: what one captured death looks like as
+ * bytes.
+ *
+ * A death is a train of records with the same key, always in this order:
+ *
+ *   PROCESS                        identity, siginfo, memory layout         (fatal signal, dying
+ * thread) PARENT*  PATH{exe,cwd}  BYTES{argv}* THREAD   BYTES{stack}*         the crashing thread,
+ * then the others as the kernel brings them down PATH{mapping}?  MAPPING*       the memory map,
+ * once, by whichever thread exits first and can walk it EXIT                           the verdict,
+ * when the last thread is gone
+ *
+ * Records of different processes interleave. A record that did not fit the ring is counted twice:
+ * in the global counters (struct cc_counters) and, per process, in EXIT.lost_records, so a reader
+ * knows exactly which crash is incomplete. A PROCESS record that did not fit means the whole crash
+ * is lost: cc_counters.lost_crashes.
+ *
+ * Rules for this file: fixed-width types, no hidden padding, nothing but C11 and C++20 both
+ * understand. The layout is compared as C, C++ and BTF see it by tests/abi. Any change of layout
+ * raises CC_RECORD_VERSION.
+ */
+#ifndef CRASHCRAWLER_BPF_CRASH_EVENT_H
+#define CRASHCRAWLER_BPF_CRASH_EVENT_H
+
+#ifndef __VMLINUX_H__ /* the BPF side brings its own integer types */
+#include <linux/types.h>
+#endif
+
+#ifdef __cplusplus
+#define CC_STATIC_ASSERT static_assert
+#else
+#define CC_STATIC_ASSERT _Static_assert
+#endif
+
+enum cc_limits {
+  CC_RECORD_VERSION = 1,
+  CC_COMM_SIZE = 16, /* TASK_COMM_LEN */
+  CC_PAGE_SIZE =
+      4096, /* unit of every read of user memory: one absent page must not lose its neighbours */
+  CC_PATH_BYTES = 4096,    /* PATH_MAX: bytes of one PATH record */
+  CC_PATH_COMPONENTS = 96, /* directories deep */
+  CC_PARENTS = 16,         /* ancestors walked */
+  CC_AUXV_WORDS = 64,      /* 2 * entries of mm->saved_auxv; 56 on 6.18 */
+  CC_SIGINFO_SIZE = 48,    /* the part of siginfo_t the kernel fills (struct kernel_siginfo) */
+  CC_ARGV_PAGES = 4,       /* pages of the argument block copied */
+  CC_MAPPINGS = 8192,      /* regions of one process sent; the rest is counted */
+  CC_REDZONE =
+      128, /* bytes below the stack pointer that belong to the frame (System V ABI, AMD64) */
+};
+
+enum cc_record_type {
+  CC_RECORD_PROCESS = 1,
+  CC_RECORD_PARENT = 2,
+  CC_RECORD_PATH = 3,
+  CC_RECORD_THREAD = 4,
+  CC_RECORD_BYTES = 5,
+  CC_RECORD_MAPPING = 6,
+  CC_RECORD_EXIT = 7,
+};
+
+/* The process a record belongs to: thread-group id in the initial pid namespace, and the start time
+ * of its leader (CLOCK_BOOTTIME, ns), because a pid alone comes back. */
+struct cc_key {
+  __u32 tgid;
+  __u32 reserved;
+  __u64 start_ns;
+};
+
+/* Every record starts with this; size counts the header too. */
+struct cc_record {
+  __u16 type;    /* enum cc_record_type */
+  __u16 version; /* CC_RECORD_VERSION */
+  __u32 size;
+  struct cc_key key;
+};
+
+/* General registers of an x86-64 (or, with cs telling so, IA-32) user context. */
+struct cc_registers {
+  __u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+  __u64 orig_rax, rip, cs, rflags, rsp, ss;
+  __u64 fs_base, gs_base;
+};
+
+struct cc_process {
+  struct cc_record header;
+  __u64 time_ns;   /* CLOCK_BOOTTIME at signal delivery */
+  __u64 cgroup_id; /* of the dying task: the inode of its cgroup2 directory */
+  __u32 tid;       /* thread the signal was delivered to, initial pid namespace */
+  __u32 ns_tgid;   /* the same two as the pid namespace of the caller numbers them; 0: not visible
+                      there */
+  __u32 ns_tid;
+  __u32 inner_tgid; /* as the process itself sees its pid */
+  __u32 uid, euid, gid;
+  __u32 pid_level;               /* depth of its pid namespace, 0: initial */
+  __u32 mnt_ns;                  /* inode of its mount namespace */
+  __u32 signal;                  /* number as delivered */
+  __u8 siginfo[CC_SIGINFO_SIZE]; /* siginfo_t as the ABI lays it out */
+  __u64 start_code, end_code, start_brk, brk, start_stack;
+  __u64 arg_start, arg_end, env_start, env_end;
+  __u64 auxv[CC_AUXV_WORDS];
+  __u32 auxv_words;
+  __u32 reserved;
+  char comm[CC_COMM_SIZE]; /* of the thread-group leader */
+};
+
+/* An ancestor, nearest first, as the kernel links them at the moment of death (real_parent). */
+struct cc_parent {
+  struct cc_record header;
+  struct cc_key parent;
+  __u32 ns_tgid;  /* 0: not visible in the pid namespace of the caller */
+  __u32 distance; /* 1: the parent */
+  char comm[CC_COMM_SIZE];
+};
+
+enum cc_path_purpose { CC_PATH_EXE = 1, CC_PATH_CWD = 2, CC_PATH_MAPPING = 3, CC_PATH_CGROUP = 4 };
+enum cc_path_flags { CC_PATH_DELETED = 1, CC_PATH_TRUNCATED = 2 };
+
+/* A path as the dentry tree has it: components deepest first, each with its NUL, `length` bytes in
+ * all. The record ends after `length` bytes. Written before the first MAPPING of that file. */
+struct cc_path {
+  struct cc_record header;
+  __u64 inode;
+  __u32 device; /* kernel encoding: major << 20 | minor */
+  __u16 purpose;
+  __u16 flags;
+  __u32 components;
+  __u32 length;
+  char bytes[CC_PATH_BYTES];
+};
+
+enum cc_thread_flags { CC_THREAD_CRASHED = 1 };
+
+struct cc_thread {
+  struct cc_record header;
+  __u32 tid;
+  __u32 ns_tid;
+  __u32 flags;
+  __u32 reserved;
+  struct cc_registers registers;
+  char comm[CC_COMM_SIZE];
+};
+
+enum cc_bytes_purpose { CC_BYTES_STACK = 1, CC_BYTES_ARGV = 2, CC_BYTES_ENVIRON = 3 };
+
+/* `length` bytes of user memory at runtime address `address`; the record ends after them. */
+struct cc_bytes {
+  struct cc_record header;
+  __u64 address;
+  __u32 tid; /* whose stack; 0 when the purpose is not a stack */
+  __u16 purpose;
+  __u16 reserved;
+  __u32 length;
+  __u32 reserved2;
+  __u8 bytes[CC_PAGE_SIZE];
+};
+
+/* One region of the memory map. With a file, device and inode find its PATH record. */
+struct cc_mapping {
+  struct cc_record header;
+  __u64 start, end;  /* runtime addresses, end exclusive */
+  __u64 file_offset; /* bytes */
+  __u64 inode;       /* 0: no file */
+  __u32 device;
+  __u32 flags; /* VM_READ 1, VM_WRITE 2, VM_EXEC 4, VM_SHARED 8 */
+};
+
+struct cc_exit {
+  struct cc_record header;
+  __u64 time_ns;        /* CLOCK_BOOTTIME */
+  __s32 exit_code;      /* as wait(2) reports it: status << 8, or signal | 0x80 when dumped */
+  __u32 lost_records;   /* of this process, ring full */
+  __u32 threads;        /* THREAD records attempted */
+  __u32 mappings;       /* regions walked; more than CC_MAPPINGS: the rest was not sent */
+  __u32 mappings_state; /* enum cc_mappings_state */
+  __u32 reserved;
+};
+
+enum cc_mappings_state {
+  CC_MAPPINGS_NONE =
+      0, /* no hook of this kernel could walk them, or the lock was held every time */
+  CC_MAPPINGS_WALKED = 1,
+};
+
+/* Totals of one run, in a one-element array map. */
+struct cc_counters {
+  __u64 crashes;      /* fatal core signals seen inside the tree */
+  __u64 lost_crashes; /* of those, PROCESS record did not fit */
+  __u64 lost_records; /* all records that did not fit, PROCESS included */
+  __u64 untracked;    /* fatal signals for which no per-process state could be had */
+};
+
+CC_STATIC_ASSERT(sizeof(struct cc_key) == 16, "no padding");
+CC_STATIC_ASSERT(sizeof(struct cc_record) == 24, "no padding");
+CC_STATIC_ASSERT(sizeof(struct cc_registers) == 23 * 8, "no padding");
+CC_STATIC_ASSERT(sizeof(struct cc_process) % 8 == 0, "ring records are 8-byte aligned");
+CC_STATIC_ASSERT(sizeof(struct cc_bytes) == 24 + 24 + CC_PAGE_SIZE, "no padding");
+CC_STATIC_ASSERT(sizeof(struct cc_mapping) == 24 + 40, "no padding");
+
+#endif

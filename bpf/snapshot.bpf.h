@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The dying process as it stands at the signal: who it is, whose child, what it was started with,
+ * and each thread's registers and stack. Runs in the dying thread, with its user memory readable
+ * and its sighand lock held.
+ */
+#ifndef CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
+#define CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
+
+#include "path.bpf.h"
+
+const volatile __u32 caller_pid_namespace = 0; /* inode */
+
+static __always_inline bool emit_process(struct crash* crash, struct task_struct* task, int signal,
+                                         void* info) {
+  struct cc_process* record;
+  struct mm_struct* mm = BPF_CORE_READ(task, mm);
+  struct pid* leader;
+
+  RESERVE(record, crash, CC_RECORD_PROCESS, return false);
+  leader = BPF_CORE_READ(task, signal, pids[1]);
+  record->time_ns = bpf_ktime_get_boot_ns();
+  record->cgroup_id = bpf_get_current_cgroup_id();
+  record->tid = task->pid;
+  record->ns_tgid = pid_in_namespace(leader, caller_pid_namespace);
+  record->ns_tid = pid_in_namespace(BPF_CORE_READ(task, thread_pid), caller_pid_namespace);
+  record->pid_level = BPF_CORE_READ(leader, level);
+  record->inner_tgid = 0;
+  bpf_probe_read_kernel(&record->inner_tgid, sizeof(record->inner_tgid),
+                        (void*)leader + bpf_core_field_offset(struct pid, numbers) +
+                            (record->pid_level & 31) * bpf_core_type_size(struct upid) +
+                            bpf_core_field_offset(struct upid, nr));
+  record->uid = BPF_CORE_READ(task, cred, uid.val);
+  record->euid = BPF_CORE_READ(task, cred, euid.val);
+  record->gid = BPF_CORE_READ(task, cred, gid.val);
+  record->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+  record->signal = signal;
+  // SEND_SIG_NOINFO is a null pointer (include/linux/sched/signal.h): the read fails and leaves
+  // zeros.
+  __builtin_memset(record->siginfo, 0, sizeof(record->siginfo));
+  bpf_probe_read_kernel(record->siginfo, sizeof(record->siginfo), info);
+  record->start_code = BPF_CORE_READ(mm, start_code);
+  record->end_code = BPF_CORE_READ(mm, end_code);
+  record->start_brk = BPF_CORE_READ(mm, start_brk);
+  record->brk = BPF_CORE_READ(mm, brk);
+  record->start_stack = BPF_CORE_READ(mm, start_stack);
+  record->arg_start = BPF_CORE_READ(mm, arg_start);
+  record->arg_end = BPF_CORE_READ(mm, arg_end);
+  record->env_start = BPF_CORE_READ(mm, env_start);
+  record->env_end = BPF_CORE_READ(mm, env_end);
+  record->auxv_words = copy_auxv(record->auxv, mm);
+  record->reserved = 0;
+  BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
+  bpf_ringbuf_submit(record, 0);
+  return true;
+}
+
+struct parent_walk {
+  struct crash* crash;
+  struct task_struct* task;
+};
+
+static long parent_step(__u32 index, struct parent_walk* walk) {
+  struct task_struct* task = walk->task;
+  struct task_struct* parent = BPF_CORE_READ(task, real_parent, group_leader);
+  struct cc_parent* record;
+
+  if (parent == NULL || BPF_CORE_READ(parent, tgid) == 0) {
+    return 1;
+  }
+  RESERVE(record, walk->crash, CC_RECORD_PARENT, return 1);
+  record->parent.tgid = BPF_CORE_READ(parent, tgid);
+  record->parent.reserved = 0;
+  record->parent.start_ns = BPF_CORE_READ(parent, start_boottime);
+  record->ns_tgid = pid_in_namespace(BPF_CORE_READ(parent, signal, pids[1]), caller_pid_namespace);
+  record->distance = index + 1;
+  BPF_CORE_READ_INTO(&record->comm, parent, comm);
+  bpf_ringbuf_submit(record, 0);
+  walk->task = parent;
+  return 0;
+}
+
+static __always_inline void emit_thread(struct crash* crash, struct task_struct* task, __u32 flags,
+                                        __u32 stack_bytes, __u16 patience) {
+  struct cc_thread* record;
+  __u64 stack_pointer, from;
+
+  __sync_fetch_and_add(&crash->threads, 1);
+  RESERVE(record, crash, CC_RECORD_THREAD, return );
+  record->tid = task->pid;
+  record->ns_tid = pid_in_namespace(BPF_CORE_READ(task, thread_pid), caller_pid_namespace);
+  record->flags = flags;
+  record->reserved = 0;
+  // The first 21 words of cc_registers are pt_regs as the entry code pushes it; FRED keeps other
+  // things in the upper halves of cs and ss (commit 65c9cc9e2c14, "x86/fred: Reserve space for the
+  // FRED stack frame").
+  if (bpf_probe_read_kernel(&record->registers, sizeof(struct pt_regs),
+                            (void*)bpf_task_pt_regs(task))) {
+    __builtin_memset(&record->registers, 0, sizeof(record->registers));
+  }
+  record->registers.cs &= 0xffff;
+  record->registers.ss &= 0xffff;
+  record->registers.fs_base = task->thread.fsbase;
+  record->registers.gs_base = task->thread.gsbase;
+  BPF_CORE_READ_INTO(&record->comm, task, comm);
+  stack_pointer = record->registers.rsp;
+  bpf_ringbuf_submit(record, 0);
+
+  if (stack_bytes == 0) {
+    return;
+  }
+  from = (stack_pointer - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
+  copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + stack_bytes, patience);
+}
+
+static __always_inline void emit_surroundings(struct crash* crash, struct task_struct* task) {
+  struct parent_walk parents = {.crash = crash, .task = task};
+  __u64 arg_start = BPF_CORE_READ(task, mm, arg_start);
+  __u64 arg_end = BPF_CORE_READ(task, mm, arg_end);
+
+  bpf_loop(CC_PARENTS, parent_step, &parents, 0);
+  emit_file(crash, task, SCRATCH_SIGNAL, CC_PATH_EXE, BPF_CORE_READ(task, mm, exe_file));
+  emit_path(crash, task, SCRATCH_SIGNAL, CC_PATH_CWD, BPF_CORE_READ(task, fs, pwd.mnt),
+            BPF_CORE_READ(task, fs, pwd.dentry), NULL);
+  if (arg_end > arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE) {
+    arg_end = arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE;
+  }
+  copy_bytes(crash, CC_BYTES_ARGV, 0, arg_start, arg_end, CC_ARGV_PAGES);
+}
+
+#endif

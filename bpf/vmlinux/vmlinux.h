@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The kernel types our programs touch, and of each only the fields they read. Written by hand so that the build needs
+ * no kernel of its own: offsets do not matter, libbpf relocates every access against the BTF of the kernel that runs
+ * (preserve_access_index). Where a field has moved or changed between kernels, kernel_compat.bpf.h knows.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+typedef signed char __s8;
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16;
+typedef int __s32;
+typedef unsigned int __u32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void*)0)
+
+/* include/uapi/linux/bpf.h: a stable interface, so numbers */
+enum bpf_map_type {
+  BPF_MAP_TYPE_HASH = 1,
+  BPF_MAP_TYPE_ARRAY = 2,
+  BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+  BPF_MAP_TYPE_CGROUP_ARRAY = 8,
+  BPF_MAP_TYPE_RINGBUF = 27,
+  BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+enum { BPF_NOEXIST = 1 };
+enum { BPF_F_NO_PREALLOC = 1 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+  int counter;
+} atomic_t;
+
+typedef struct {
+  __u32 val;
+} kuid_t;
+
+typedef struct {
+  __u32 val;
+} kgid_t;
+
+struct cred {
+  kuid_t uid, euid;
+  kgid_t gid;
+};
+
+struct ns_common {
+  unsigned int inum;
+};
+
+struct pid_namespace {
+  struct ns_common ns;
+};
+
+struct mnt_namespace {
+  struct ns_common ns;
+};
+
+struct nsproxy {
+  struct mnt_namespace* mnt_ns;
+};
+
+struct upid {
+  int nr;
+  struct pid_namespace* ns;
+};
+
+struct pid {
+  unsigned int level;
+  struct upid numbers[1];
+};
+
+struct signal_struct {
+  atomic_t live;
+  struct pid* pids[4]; /* enum pid_type: PIDTYPE_TGID is 1 */
+  int group_exit_code;
+};
+
+struct hlist_bl_node {
+  struct hlist_bl_node** pprev;
+};
+
+struct qstr {
+  const unsigned char* name;
+};
+
+struct super_block {
+  __u32 s_dev;
+};
+
+struct inode {
+  unsigned long i_ino;
+  struct super_block* i_sb;
+};
+
+struct dentry {
+  struct hlist_bl_node d_hash;
+  struct dentry* d_parent;
+  struct qstr d_name;
+};
+
+struct vfsmount {
+  struct dentry* mnt_root;
+};
+
+struct mount {
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
+  struct vfsmount mnt;
+};
+
+struct path {
+  struct vfsmount* mnt;
+  struct dentry* dentry;
+};
+
+struct file {
+  struct path f_path;
+  struct inode* f_inode;
+};
+
+struct fs_struct {
+  struct path root, pwd;
+};
+
+struct mm_struct {
+  unsigned long start_code, end_code, start_brk, brk, start_stack;
+  unsigned long arg_start, arg_end, env_start, env_end;
+  unsigned long saved_auxv[64]; /* its real length differs between kernels */
+  struct file* exe_file;
+};
+
+struct vm_area_struct {
+  unsigned long vm_start, vm_end, vm_flags, vm_pgoff;
+  struct file* vm_file;
+};
+
+struct thread_struct {
+  unsigned long fsbase, gsbase;
+};
+
+struct task_struct {
+  struct mm_struct* mm;
+  int pid, tgid;
+  int exit_code;
+  struct task_struct* real_parent;
+  struct task_struct* group_leader;
+  struct pid* thread_pid;
+  __u64 start_boottime;
+  const struct cred* cred;
+  char comm[16];
+  struct fs_struct* fs;
+  struct nsproxy* nsproxy;
+  struct signal_struct* signal;
+  struct thread_struct thread;
+};
+
+struct sigaction {
+  void* sa_handler;
+};
+
+struct k_sigaction {
+  struct sigaction sa;
+};
+
+#pragma clang attribute pop
+
+/* Fixed by the x86 entry code; copied whole, never accessed by field. */
+struct pt_regs {
+  unsigned long words[21];
+};
+
+/* siginfo_t as the ABI has it, cc_limits.CC_SIGINFO_SIZE bytes of it; copied whole. */
+struct kernel_siginfo;
+
+struct bpf_iter_task_vma {
+  __u64 opaque[1];
+} __attribute__((aligned(8)));
+
+#endif

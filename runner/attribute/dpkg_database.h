@@ -1,0 +1,53 @@
+// The text files below <root>/var/lib/dpkg, read directly (deb-control(5), dpkg-divert(1)): a `dpkg
+// -S` per module would cost 50 ms each and belongs to the machine we run on, not to the root the
+// crashed process saw.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "runner/base/result.h"
+
+namespace crashcrawler {
+
+// A package as the name of its list file has it: "libc6:amd64" for Multi-Arch: same, "bash"
+// otherwise.
+struct PackageKey {
+  std::string name, architecture;  // architecture empty: the list file does not say
+};
+
+PackageKey parse_package_key(std::string_view key);
+
+struct Diversion {
+  std::string original, diverted_to;
+  std::string package;  // that keeps the original name; ":" when the administrator made it
+};
+
+struct PackageState {
+  std::string name, version, architecture;
+};
+
+// The other name of `path` on a system where /bin, /lib ... are links into /usr; empty when it has
+// none. Debian's packages of the transition record the one or the other
+// (https://wiki.debian.org/UsrMerge).
+std::string merged_usr_alias(const std::string& path);
+
+Result<std::vector<Diversion>> parse_diversions(std::string_view text, const std::string& file);
+
+// The states of `wanted`, in its order; an empty name for those without a paragraph. A malformed
+// line is told in `problems` and skipped.
+std::vector<PackageState> parse_status(std::string_view text, const std::string& file,
+                                       const std::vector<PackageKey>& wanted,
+                                       std::vector<std::string>& problems);
+
+// Which list files (keys without ".list") name each of `paths`. Unreadable lists are told in
+// `problems`.
+using OwnersByPath = std::map<std::string, std::vector<std::string>>;
+Result<OwnersByPath> find_owners(const std::string& info_directory,
+                                 const std::vector<std::string>& paths,
+                                 std::vector<std::string>& problems);
+
+}  // namespace crashcrawler

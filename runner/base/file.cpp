@@ -1,0 +1,72 @@
+#include "runner/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "runner/base/unique_fd.h"
+
+namespace crashcrawler {
+
+Result<std::string> read_file(const std::string& path, size_t limit) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    return errno_error("cannot open " + path);
+  }
+  std::string bytes;
+  char piece[65536];
+  for (;;) {
+    const ssize_t got = ::read(fd.get(), piece, sizeof piece);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      return errno_error("cannot read " + path);
+    }
+    if (got == 0) {
+      return bytes;
+    }
+    bytes.append(piece, static_cast<size_t>(got));
+    if (bytes.size() > limit) {
+      return Error{path + " is larger than " + std::to_string(limit) + " bytes"};
+    }
+  }
+}
+
+namespace {
+
+Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) {
+      continue;
+    }
+    if (put < 0) {
+      return errno_error("cannot write " + path);
+    }
+    bytes.remove_prefix(static_cast<size_t>(put));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> write_file_atomically(const std::string& path, std::string_view bytes) {
+  const std::string temporary = path + ".tmp" + std::to_string(::getpid());
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd) {
+    return errno_error("cannot create " + temporary);
+  }
+  Result<void> written = write_all(fd.get(), bytes, temporary);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    written = errno_error("cannot rename " + temporary + " to " + path);
+  }
+  if (!written) {
+    ::unlink(temporary.c_str());
+  }
+  return written;
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,19 @@
+// Whole files in and out. Errors carry the path and the text of errno.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "runner/base/result.h"
+
+namespace crashcrawler {
+
+// The bytes of `path`, at most `limit` of them (a longer file is an error); works for /proc files
+// of unknown size.
+Result<std::string> read_file(const std::string& path, size_t limit = 64u << 20);
+
+// Writes `path` so that a reader sees the old content or all of the new one, never a part: a
+// temporary file in the same folder, then rename(2). The temporary file is removed on failure.
+Result<void> write_file_atomically(const std::string& path, std::string_view bytes);
+
+}  // namespace crashcrawler

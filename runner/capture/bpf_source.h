@@ -1,0 +1,58 @@
+// The crashes of one run as crashcrawler-probe sends them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runner/base/result.h"
+#include "runner/base/unique_fd.h"
+#include "runner/model/pinned_files.h"
+#include "runner/model/raw_crash.h"
+#include "runner/model/run.h"
+
+namespace crashcrawler {
+
+struct CaptureOptions {
+  uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
+  uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
+  uint32_t ring_bytes = 16 << 20;
+};
+
+struct Captured {
+  std::vector<RawCrash> crashes;  // in the order of death
+  PinnedFiles files;
+  Health health;
+  bool complete = true;  // false: the collector ended before the run did
+};
+
+class BpfSource {
+ public:
+  // Has the probe at the other end of `socket` watch `held`; returns when nothing it becomes can be
+  // missed any more. Error: what the probe said, or that it said nothing (its stderr then knows
+  // why).
+  static Result<BpfSource> begin(UniqueFd socket, pid_t held, const CaptureOptions& options);
+
+  BpfSource(BpfSource&&) noexcept;
+  BpfSource& operator=(BpfSource&&) noexcept;
+  ~BpfSource();
+
+  // Directory of the run's cgroup.
+  const std::string& cgroup() const;
+
+  // SIGKILL to everything in the cgroup.
+  void kill_tree();
+
+  // The run is over: waits for the last record and returns everything. To be called once.
+  Captured finish();
+
+ private:
+  struct State;
+  explicit BpfSource(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace crashcrawler

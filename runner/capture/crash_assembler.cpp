@@ -1,0 +1,400 @@
+// The stream comes from a program we trust, through a ring that may have been full and a socket
+// that may have been cut: so sizes are checked, and what is missing is said on the crash it is
+// missing from.
+#include "runner/capture/crash_assembler.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <ctime>
+#include <optional>
+
+#include "runner/base/signal_names.h"
+
+namespace crashcrawler {
+namespace {
+
+constexpr uint32_t kVmRead = 1, kVmWrite = 2, kVmExec = 4, kVmShared = 8;  // include/linux/mm.h
+constexpr uint64_t kUserCode32 = 0x23;  // __USER32_CS, arch/x86/include/asm/segment.h
+
+// The record as its struct, the part that did not arrive as zeros. `fixed`: bytes that must be
+// there.
+template <typename Record>
+std::optional<Record> as(std::string_view bytes, size_t fixed = sizeof(Record)) {
+  if (bytes.size() < fixed) {
+    return std::nullopt;
+  }
+  Record record{};
+  std::memcpy(&record, bytes.data(), std::min(bytes.size(), sizeof record));
+  return record;
+}
+
+template <size_t Size>
+std::string text_of(const char (&field)[Size]) {
+  return {field, ::strnlen(field, Size)};
+}
+
+// CLOCK_BOOTTIME nanoseconds as wall-clock time, by the difference the two clocks have now.
+std::chrono::system_clock::time_point wall_time(uint64_t boot_ns) {
+  timespec boot{};
+  ::clock_gettime(CLOCK_BOOTTIME, &boot);
+  const int64_t now_ns = boot.tv_sec * 1'000'000'000LL + boot.tv_nsec;
+  return std::chrono::system_clock::now() -
+         std::chrono::nanoseconds(now_ns - static_cast<int64_t>(boot_ns));
+}
+
+// siginfo_t as asm-generic/siginfo.h lays it out on a 64-bit kernel.
+RawSignal signal_of(const cc_process& process) {
+  RawSignal signal;
+  signal.number = static_cast<int>(process.signal);
+  std::memcpy(&signal.error, process.siginfo + 4, 4);
+  std::memcpy(&signal.code, process.siginfo + 8, 4);
+  if (has_sender(signal.number, signal.code)) {
+    std::memcpy(&signal.sender_pid, process.siginfo + 16, 4);
+    std::memcpy(&signal.sender_uid, process.siginfo + 20, 4);
+  } else {
+    std::memcpy(&signal.fault_address, process.siginfo + 16, 8);
+  }
+  return signal;
+}
+
+// Components come deepest first, each with its NUL.
+std::string path_of(const cc_path& path, size_t available) {
+  std::string_view bytes(path.bytes, std::min<size_t>({path.length, available, sizeof path.bytes}));
+  std::string joined;
+  while (!bytes.empty()) {
+    const std::string_view name = bytes.substr(0, bytes.find('\0'));
+    joined.insert(0, "/" + std::string(name));
+    bytes.remove_prefix(std::min(name.size() + 1, bytes.size()));
+  }
+  return joined.empty() ? "/" : joined;
+}
+
+// Ascending, pieces that touch become one.
+void join(std::vector<MemoryRange>& ranges) {
+  std::ranges::stable_sort(ranges, {}, &MemoryRange::address);
+  std::vector<MemoryRange> joined;
+  for (MemoryRange& range : ranges) {
+    if (!joined.empty() && joined.back().end() == range.address) {
+      joined.back().bytes += range.bytes;
+    } else if (joined.empty() || joined.back().end() < range.address) {
+      joined.push_back(std::move(range));
+    }
+  }
+  ranges = std::move(joined);
+}
+
+// Bytes of the stack between the first and the last that was kept, inside one mapping, which are
+// missing.
+uint64_t holes_in_stack(const RawThread& thread, const std::vector<Mapping>& mappings) {
+  uint64_t missing = 0;
+  for (size_t i = 1; i < thread.stack.size(); ++i) {
+    const uint64_t from = thread.stack[i - 1].end(), to = thread.stack[i].address;
+    missing += std::ranges::any_of(
+                   mappings,
+                   [&](const Mapping& mapping) { return mapping.start < from && to < mapping.end; })
+                   ? to - from
+                   : 0;
+  }
+  return missing;
+}
+
+}  // namespace
+
+struct CrashAssembler::Pending {
+  struct File {
+    std::string path;
+    bool deleted = false;
+  };
+
+  RawCrash crash;
+  bool has_process = false;
+  bool completed = false;
+  uint64_t boot_ns = 0;
+  std::vector<MemoryRange> argv;
+  uint64_t argv_bytes = 0;  // of the whole argument block
+  std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
+  std::vector<pid_t> threads_by_host_tid;
+  std::map<std::pair<uint32_t, uint64_t>, File> files;
+
+  void note(std::string text) {
+    if (std::ranges::find(crash.soft_errors, text) == crash.soft_errors.end()) {
+      crash.soft_errors.push_back(std::move(text));
+    }
+  }
+
+  void take(const cc_process& process);
+  void take(const cc_parent& parent);
+  void take(const cc_path& path, size_t available);
+  void take(const cc_thread& thread);
+  void take(const cc_bytes& bytes, size_t available);
+  void take(const cc_mapping& mapping);
+  void take(const cc_exit& exit);
+  bool take_record(std::string_view record);
+  void split_arguments();
+  void finish();
+};
+
+void CrashAssembler::Pending::take(const cc_process& process) {
+  has_process = true;
+  boot_ns = process.time_ns;
+  crash.pid = static_cast<pid_t>(process.ns_tgid ? process.ns_tgid : process.header.key.tgid);
+  crash.crashing_tid = static_cast<pid_t>(process.ns_tid ? process.ns_tid : process.tid);
+  crash.time = wall_time(process.time_ns);
+  crash.signal = signal_of(process);
+  crash.name = text_of(process.comm);
+  crash.uid = process.uid;
+  crash.gid = process.gid;
+  crash.heap_start = process.start_brk;
+  crash.heap_end = process.brk;
+  crash.stack_start = process.start_stack;
+  argv_bytes = process.arg_end - process.arg_start;
+  const size_t words = std::min<size_t>(process.auxv_words, CC_AUXV_WORDS);
+  for (size_t i = 0; i + 1 < words && process.auxv[i] != 0; i += 2) {  // ends at AT_NULL
+    crash.auxv.emplace_back(process.auxv[i], process.auxv[i + 1]);
+  }
+}
+
+void CrashAssembler::Pending::take(const cc_parent& parent) {
+  Ancestor ancestor;
+  ancestor.pid = static_cast<pid_t>(parent.ns_tgid ? parent.ns_tgid : parent.parent.tgid);
+  ancestor.name = text_of(parent.comm);
+  crash.ancestors.push_back(std::move(ancestor));
+}
+
+void CrashAssembler::Pending::take(const cc_path& path, size_t available) {
+  std::string text = path_of(path, available);
+  if (path.flags & CC_PATH_TRUNCATED) {
+    note("a path was too long to be kept whole: it ends in " + text);
+  }
+  if (path.purpose == CC_PATH_EXE) {
+    crash.executable = std::move(text);
+  } else if (path.purpose == CC_PATH_CWD) {
+    crash.working_directory = std::move(text);
+  } else if (path.purpose == CC_PATH_MAPPING) {
+    files[{path.device, path.inode}] = {std::move(text), (path.flags & CC_PATH_DELETED) != 0};
+  }
+}
+
+void CrashAssembler::Pending::take(const cc_thread& record) {
+  RawThread thread;
+  thread.tid = static_cast<pid_t>(record.ns_tid ? record.ns_tid : record.tid);
+  thread.name = text_of(record.comm);
+  thread.crashed = (record.flags & CC_THREAD_CRASHED) != 0;
+  thread.registers = std::bit_cast<Registers>(record.registers);  // field for field the same
+  if (thread.crashed && thread.registers.cs == kUserCode32) {
+    crash.architecture = Architecture::i386;
+  }
+  crash.threads.push_back(std::move(thread));
+  threads_by_host_tid.push_back(static_cast<pid_t>(record.tid));
+}
+
+void CrashAssembler::Pending::take(const cc_bytes& record, size_t available) {
+  const size_t length = std::min<size_t>({record.length, available, sizeof record.bytes});
+  if (length < record.length) {
+    note("a record was cut short");
+  }
+  MemoryRange range{record.address,
+                    std::string(reinterpret_cast<const char*>(record.bytes), length)};
+  if (record.purpose == CC_BYTES_ARGV) {
+    argv.push_back(std::move(range));
+  } else if (record.purpose == CC_BYTES_STACK) {
+    const pid_t tid = static_cast<pid_t>(record.tid);
+    if (stacks.empty() || stacks.back().first != tid) {
+      stacks.emplace_back(tid, std::vector<MemoryRange>());
+    }
+    stacks.back().second.push_back(std::move(range));
+  }
+}
+
+void CrashAssembler::Pending::take(const cc_mapping& record) {
+  Mapping mapping;
+  mapping.start = record.start;
+  mapping.end = record.end;
+  mapping.file_offset = record.file_offset;
+  mapping.readable = (record.flags & kVmRead) != 0;
+  mapping.writable = (record.flags & kVmWrite) != 0;
+  mapping.executable = (record.flags & kVmExec) != 0;
+  mapping.shared = (record.flags & kVmShared) != 0;
+  mapping.inode = record.inode;
+  mapping.device_major = record.device >> 20;
+  mapping.device_minor = record.device & 0xfffff;
+  crash.mappings.push_back(std::move(mapping));
+}
+
+void CrashAssembler::Pending::take(const cc_exit& exit) {
+  crash.has_exit = true;
+  crash.wait_status = exit.exit_code;
+  crash.lost_records = exit.lost_records;
+  if (exit.lost_records > 0) {
+    note(std::to_string(exit.lost_records) +
+         " records of this crash did not fit the ring (--ring-size) and are missing");
+  }
+  if (exit.mappings_state != CC_MAPPINGS_WALKED) {
+    note("the memory map could not be walked when the process died: no modules, no symbols");
+  }
+  if (exit.mappings > CC_MAPPINGS) {
+    note(std::to_string(exit.mappings - CC_MAPPINGS) + " regions of the memory map were left out");
+  }
+}
+
+// False: not a record this version knows, or too short for its kind.
+bool CrashAssembler::Pending::take_record(std::string_view record) {
+  uint16_t type = 0;
+  std::memcpy(&type, record.data(), sizeof type);
+  const auto taken = [&](const auto& parsed) {
+    if (parsed) {
+      take(*parsed);
+    }
+    return parsed.has_value();
+  };
+  const auto taken_bytes = [&](const auto& parsed, size_t fixed) {
+    if (parsed) {
+      take(*parsed, record.size() - fixed);
+    }
+    return parsed.has_value();
+  };
+  switch (type) {
+    case CC_RECORD_PROCESS:
+      return taken(as<cc_process>(record));
+    case CC_RECORD_PARENT:
+      return taken(as<cc_parent>(record));
+    case CC_RECORD_PATH: {
+      constexpr size_t kFixed = offsetof(cc_path, bytes);
+      return taken_bytes(as<cc_path>(record, kFixed), kFixed);
+    }
+    case CC_RECORD_THREAD:
+      return taken(as<cc_thread>(record));
+    case CC_RECORD_BYTES: {
+      constexpr size_t kFixed = offsetof(cc_bytes, bytes);
+      return taken_bytes(as<cc_bytes>(record, kFixed), kFixed);
+    }
+    case CC_RECORD_MAPPING:
+      return taken(as<cc_mapping>(record));
+    case CC_RECORD_EXIT:
+      return taken(as<cc_exit>(record));
+    default:
+      return false;
+  }
+}
+
+void CrashAssembler::Pending::split_arguments() {
+  join(argv);
+  std::string block;
+  for (const MemoryRange& range : argv) {
+    block += range.bytes;
+  }
+  if (block.size() < argv_bytes) {
+    note("the argument list is longer than what was kept of it");
+  }
+  for (size_t begin = 0; begin < block.size();) {
+    const size_t end = std::min(block.find('\0', begin), block.size());
+    crash.arguments.push_back(block.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+// What has come is put in its place; called again when more came late.
+void CrashAssembler::Pending::finish() {
+  if (!completed) {
+    split_arguments();
+  }
+  for (auto& [tid, ranges] : stacks) {
+    const auto owner = std::ranges::find(threads_by_host_tid, tid);
+    if (owner == threads_by_host_tid.end()) {
+      note("stack bytes came for a thread whose registers are missing");
+      continue;
+    }
+    RawThread& thread = crash.threads[static_cast<size_t>(owner - threads_by_host_tid.begin())];
+    std::ranges::move(ranges, std::back_inserter(thread.stack));
+  }
+  stacks.clear();
+  threads_by_host_tid.clear();
+  for (RawThread& thread : crash.threads) {
+    join(thread.stack);
+  }
+  std::ranges::stable_partition(crash.threads, &RawThread::crashed);
+  if (crash.threads.empty() || !crash.threads.front().crashed) {
+    note("the registers of the crashing thread are missing");
+  }
+
+  std::ranges::stable_sort(crash.mappings, {}, &Mapping::start);
+  for (Mapping& mapping : crash.mappings) {
+    const auto file =
+        files.find({mapping.device_major << 20 | mapping.device_minor, mapping.inode});
+    if (mapping.inode != 0 && file != files.end()) {
+      mapping.path = file->second.path;
+      mapping.deleted = file->second.deleted;
+    }
+  }
+  for (const RawThread& thread : crash.threads) {
+    if (const uint64_t missing = holes_in_stack(thread, crash.mappings); missing > 0) {
+      note(std::to_string(missing) + " bytes inside the stack of thread " +
+           std::to_string(thread.tid) + " were not in memory and are missing");
+    }
+  }
+  if (!has_process) {
+    note("the first record of this crash is missing: signal and identity are what its exit says");
+    crash.signal.number = WTERMSIG(crash.wait_status);
+  }
+}
+
+CrashAssembler::CrashAssembler(CompletedHook completed) : completed_(std::move(completed)) {}
+CrashAssembler::~CrashAssembler() = default;
+
+CrashAssembler::Pending& CrashAssembler::pending_for(const cc_key& key) {
+  const auto [place, is_new] = index_.try_emplace({key.tgid, key.start_ns}, order_.size());
+  if (is_new) {
+    order_.push_back(std::make_unique<Pending>());
+    order_.back()->crash.pid = static_cast<pid_t>(key.tgid);
+    order_.back()->crash.start_ns = key.start_ns;
+  }
+  return *order_[place->second];
+}
+
+void CrashAssembler::complete(Pending& pending) {
+  pending.finish();
+  if (!pending.completed) {
+    pending.completed = true;
+    completed_(pending.crash);
+  }
+}
+
+void CrashAssembler::feed(std::string_view record) {
+  const std::optional<cc_record> header = as<cc_record>(record);
+  if (!header || header->version != CC_RECORD_VERSION) {
+    ++malformed_;
+    return;
+  }
+  const size_t before = order_.size();
+  Pending& pending = pending_for(header->key);
+  if (pending.completed) {
+    pending.note("records arrived after the one that should have been the last");
+  } else if (order_.size() > before && header->type != CC_RECORD_PROCESS) {
+    pending.note("records arrived before the one that should have been the first");
+  }
+  if (header->size > record.size() || !pending.take_record(record)) {
+    pending.note("a record was cut short");
+  }
+  if (header->type == CC_RECORD_EXIT) {
+    complete(pending);
+  }
+}
+
+std::vector<RawCrash> CrashAssembler::take() {
+  std::vector<RawCrash> crashes;
+  for (const std::unique_ptr<Pending>& pending : order_) {
+    if (!pending->completed) {
+      pending->note("the process had not ended when the run did, or its last record is missing");
+    }
+    complete(*pending);  // also puts in place what came late
+    crashes.push_back(std::move(pending->crash));
+  }
+  order_.clear();
+  index_.clear();
+  return crashes;
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,49 @@
+// Records, as bpf/crash_event.h defines them, become RawCrash values: the part of capture that
+// needs no privilege.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bpf/crash_event.h"
+#include "runner/model/raw_crash.h"
+
+namespace crashcrawler {
+
+class CrashAssembler {
+ public:
+  // Called once for each crash, at its EXIT record: the moment to open files and to look at
+  // parents.
+  using CompletedHook = std::function<void(RawCrash&)>;
+
+  explicit CrashAssembler(CompletedHook completed);
+  ~CrashAssembler();
+
+  // One record, header included. Nothing it can hold makes this fail: a record that is cut short,
+  // of an unknown kind or out of order marks its crash (soft_errors), or is counted when it names
+  // no crash at all.
+  void feed(std::string_view record);
+
+  // Everything that was seen, in the order of death; crashes without an EXIT record are marked.
+  // Empty afterwards.
+  std::vector<RawCrash> take();
+
+  uint64_t malformed_records() const { return malformed_; }
+
+ private:
+  struct Pending;
+  Pending& pending_for(const cc_key& key);
+  void complete(Pending& pending);
+
+  CompletedHook completed_;
+  std::map<std::pair<uint32_t, uint64_t>, size_t> index_;
+  std::vector<std::unique_ptr<Pending>> order_;
+  uint64_t malformed_ = 0;
+};
+
+}  // namespace crashcrawler

@@ -1,0 +1,209 @@
+// Four checked steps (open, set, load, attach), and on failure words a person can act on: the
+// kernel answers nearly everything with EPERM, so what is missing is looked up here, not guessed
+// from the errno.
+#include "runner/capture/probe/collector.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+
+#include "crash_probe.skel.h"
+#include "runner/base/file.h"
+#include "runner/base/unique_fd.h"
+
+namespace crashcrawler {
+namespace {
+
+// libbpf explains itself through a callback without context: its last warnings, for the error
+// message.
+std::string libbpf_words;
+
+int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
+  constexpr size_t kKept = 2000;
+  if (level != LIBBPF_WARN) {
+    return 0;
+  }
+  char line[1000];
+  const int length = std::vsnprintf(line, sizeof line, format, arguments);
+  libbpf_words += line;
+  if (libbpf_words.size() > kKept) {
+    libbpf_words.erase(0, libbpf_words.size() - kKept);
+  }
+  return length;
+}
+
+Error load_error(int code) {
+  if (code == -EPERM) {
+    const Result<std::string> lockdown = read_file("/sys/kernel/security/lockdown");
+    if (lockdown && lockdown->find("[confidentiality]") != std::string::npos) {
+      return {
+          "the kernel is locked down for confidentiality, which forbids BPF to read memory; boot "
+          "it with "
+          "lockdown=integrity or none"};
+    }
+    return {
+        "the kernel does not let this process load BPF programs; run as root, or with CAP_BPF, "
+        "CAP_PERFMON and "
+        "a writable cgroup2 (docker run --cap-add BPF --cap-add PERFMON), or allow sudo without a "
+        "password"};
+  }
+  return {std::string("the BPF programs do not load on this kernel: ") + std::strerror(-code) +
+          (libbpf_words.empty() ? "" : "\n" + libbpf_words)};
+}
+
+struct FreeBtf {
+  void operator()(btf* types) const { btf__free(types); }
+};
+
+// Linux 6.16 gave sched_process_exit() a second argument, group_dead, when it moved it to before
+// exit_mm(): the argument tells that the memory map can be walked there. (The prototype counts the
+// private data pointer too.)
+bool exit_tracepoint_has_map(const btf* kernel) {
+  const int id = btf__find_by_name_kind(kernel, "btf_trace_sched_process_exit", BTF_KIND_TYPEDEF);
+  const btf_type* type = id > 0 ? btf__type_by_id(kernel, id) : nullptr;
+  type = type ? btf__type_by_id(kernel, type->type) : nullptr;  // the pointer
+  type = type ? btf__type_by_id(kernel, type->type) : nullptr;  // the function
+  return type && btf_is_func_proto(type) && btf_vlen(type) >= 3;
+}
+
+// Which of the exit programs this kernel can run. Returns what is missing, in words; empty:
+// nothing.
+std::string choose_exit_programs(crash_probe& programs) {
+  const std::unique_ptr<btf, FreeBtf> kernel(btf__load_vmlinux_btf());
+  const bool walkable =
+      kernel && btf__find_by_name_kind(kernel.get(), "bpf_iter_task_vma_new", BTF_KIND_FUNC) > 0;
+  if (walkable && exit_tracepoint_has_map(kernel.get())) {
+    bpf_program__set_autoload(programs.progs.on_exit_with_map, true);
+    return "";
+  }
+  bpf_program__set_autoload(programs.progs.on_exit, true);
+  if (walkable) {
+    bpf_program__set_autoload(programs.progs.on_do_exit, true);
+    return "";
+  }
+  return "this kernel cannot walk the memory map of a dying process: no modules, no symbols";
+}
+
+uint32_t pid_namespace_inode() {
+  struct stat status {};
+  return ::stat("/proc/self/ns/pid", &status) == 0 ? static_cast<uint32_t>(status.st_ino) : 0;
+}
+
+int hand_on(void* sink, void* data, size_t size) {
+  // the ring hands out what was reserved; the record itself says how much of it counts
+  auto record = static_cast<const cc_record*>(data);
+  if (size >= sizeof(cc_record) && record->size <= size) {
+    (*static_cast<RecordSink*>(sink))({static_cast<const char*>(data), record->size});
+  }
+  return 0;
+}
+
+}  // namespace
+
+struct Collector::State {
+  RecordSink sink;
+  crash_probe* programs = nullptr;
+  ring_buffer* ring = nullptr;
+  std::string degraded;
+
+  ~State() {
+    ring_buffer__free(ring);
+    crash_probe__destroy(programs);
+  }
+};
+
+Collector::Collector(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Collector::Collector(Collector&&) noexcept = default;
+Collector& Collector::operator=(Collector&&) noexcept = default;
+Collector::~Collector() = default;
+
+Result<Collector> Collector::start(const CollectorOptions& options, RecordSink sink) {
+  libbpf_set_print(keep_words);
+  if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+    return Error{
+        "this kernel does not show its types (no /sys/kernel/btf/vmlinux); it has to be built with "
+        "CONFIG_DEBUG_INFO_BTF=y, and /sys has to be mounted"};
+  }
+  auto state = std::make_unique<State>();
+  state->sink = std::move(sink);
+
+  state->programs = crash_probe__open();
+  if (!state->programs) {
+    return load_error(-errno);
+  }
+  state->programs->rodata->caller_pid_namespace = pid_namespace_inode();
+  state->programs->rodata->crash_stack_bytes = options.crash_stack_bytes;
+  state->programs->rodata->thread_stack_bytes = options.thread_stack_bytes;
+  bpf_map__set_max_entries(state->programs->maps.ring, options.ring_bytes);
+  state->degraded = choose_exit_programs(*state->programs);
+  if (const int code = crash_probe__load(state->programs); code != 0) {
+    return load_error(code);
+  }
+
+  UniqueFd cgroup(::open(options.cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int cgroup_fd = cgroup.get();
+  const uint32_t zero = 0;
+  if (!cgroup || bpf_map_update_elem(bpf_map__fd(state->programs->maps.run_cgroup), &zero,
+                                     &cgroup_fd, BPF_ANY) != 0) {
+    return errno_error("cannot watch the cgroup " + options.cgroup);
+  }
+  UniqueFd held(static_cast<int>(::syscall(SYS_pidfd_open, options.held, 0)));
+  const int held_fd = held.get();
+  const uint8_t marked = 1;
+  if (!held || bpf_map_update_elem(bpf_map__fd(state->programs->maps.descendants), &held_fd,
+                                   &marked, BPF_ANY) != 0) {
+    return errno_error("cannot watch the process " + std::to_string(options.held));
+  }
+  state->ring =
+      ring_buffer__new(bpf_map__fd(state->programs->maps.ring), hand_on, &state->sink, nullptr);
+  if (!state->ring) {
+    return errno_error("cannot map the ring of the BPF programs");
+  }
+  if (const int code = crash_probe__attach(state->programs); code != 0) {
+    return load_error(code);
+  }
+  return Collector(std::move(state));
+}
+
+int Collector::poll_fd() const {
+  return ring_buffer__epoll_fd(state_->ring);
+}
+
+const std::string& Collector::degraded() const {
+  return state_->degraded;
+}
+
+void Collector::drain() {
+  ring_buffer__consume(state_->ring);
+}
+
+cc_counters Collector::counters() const {
+  cc_counters counters{};
+  const uint32_t zero = 0;
+  bpf_map_lookup_elem(bpf_map__fd(state_->programs->maps.counters), &zero, &counters);
+  return counters;
+}
+
+uint64_t Collector::missed_runs() const {
+  uint64_t missed = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, state_->programs->obj) {
+    bpf_prog_info info{};
+    uint32_t size = sizeof info;
+    const int fd = bpf_program__fd(program);
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0) {
+      missed += info.recursion_misses;
+    }
+  }
+  return missed;
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,47 @@
+// The BPF programs of one run: loaded, attached, drained. The only file that knows libbpf.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runner/base/result.h"
+#include "runner/capture/probe_protocol.h"
+
+namespace crashcrawler {
+
+struct CollectorOptions {
+  std::string cgroup;  // directory whose processes are watched
+  pid_t held = 0;      // first process of the tree: watched wherever it and its children move
+  uint32_t crash_stack_bytes = 0, thread_stack_bytes = 0, ring_bytes = 0;
+};
+
+using RecordSink = std::function<void(std::string_view record)>;
+
+class Collector {
+ public:
+  // Loads and attaches; when it returns, nothing that happens in the cgroup is missed any more.
+  // Error: what the machine lacks and how to get it, or the kernel's own words.
+  static Result<Collector> start(const CollectorOptions& options, RecordSink sink);
+
+  Collector(Collector&&) noexcept;
+  Collector& operator=(Collector&&) noexcept;
+  ~Collector();
+
+  const std::string& degraded() const;  // what this kernel does not allow, in words; empty: nothing
+  int poll_fd() const;                  // readable when there are records
+  void drain();                         // hands every record that is in the ring to the sink
+  cc_counters counters() const;
+  uint64_t missed_runs() const;
+
+ private:
+  struct State;
+  explicit Collector(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace crashcrawler

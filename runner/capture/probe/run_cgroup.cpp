@@ -1,0 +1,195 @@
+#include "runner/capture/probe/run_cgroup.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <sstream>
+#include <utility>
+
+#include "runner/base/file.h"
+#include "runner/base/unique_fd.h"
+
+namespace crashcrawler {
+namespace {
+
+namespace fs = std::filesystem;
+
+// mountinfo writes space, tab, newline and backslash as \ooo.
+std::string unescape_octal(const std::string& text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool escaped = text[i] == '\\' && i + 3 < text.size();
+    if (escaped) {
+      plain += static_cast<char>(std::stoi(text.substr(i + 1, 3), nullptr, 8));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+Result<void> write_control_file(const std::string& path, const std::string& text) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) {
+    return errno_error("cannot open " + path);
+  }
+  if (::write(fd.get(), text.data(), text.size()) < 0) {
+    return errno_error("cannot write " + text + " to " + path);
+  }
+  return {};
+}
+
+std::string fresh_name(pid_t held) {
+  uint32_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != sizeof random) {
+    random = static_cast<uint32_t>(::getpid());
+  }
+  char name[64];
+  std::snprintf(name, sizeof name, "crashcrawler-%d-%08x", static_cast<int>(held), random);
+  return name;
+}
+
+// The directory and all directories below it, deepest first.
+std::vector<std::string> tree_of(const std::string& directory) {
+  std::vector<std::string> found{directory};
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->is_directory(error)) {
+      found.push_back(entry->path());
+    }
+  }
+  return {found.rbegin(), found.rend()};
+}
+
+}  // namespace
+
+std::vector<Cgroup2Mount> cgroup2_mounts(const std::string& mountinfo) {
+  std::vector<Cgroup2Mount> mounts;
+  std::istringstream lines(mountinfo);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t separator = line.find(" - ");
+    if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) {
+      continue;
+    }
+    std::istringstream fields(line);
+    std::string id, parent, device, root, mount_point;
+    if (fields >> id >> parent >> device >> root >> mount_point) {
+      mounts.push_back({unescape_octal(mount_point), unescape_octal(root)});
+    }
+  }
+  return mounts;
+}
+
+std::string cgroup2_path(const std::string& proc_cgroup) {
+  std::istringstream lines(proc_cgroup);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("0::")) {
+      return line.substr(3);
+    }
+  }
+  return "";
+}
+
+std::string directory_in_mount(const Cgroup2Mount& mount, const std::string& path) {
+  if (path.empty() || path.starts_with("/..")) {
+    return mount.mount_point;
+  }
+  if (mount.root == "/") {
+    return path == "/" ? mount.mount_point : mount.mount_point + path;
+  }
+  if (path == mount.root) {
+    return mount.mount_point;
+  }
+  if (path.starts_with(mount.root + "/")) {
+    return mount.mount_point + path.substr(mount.root.size());
+  }
+  return mount.mount_point;
+}
+
+Result<RunCgroup> RunCgroup::create(pid_t held) {
+  const Result<std::string> mountinfo = read_file("/proc/self/mountinfo");
+  if (!mountinfo) {
+    return mountinfo.error();
+  }
+  const Result<std::string> membership = read_file("/proc/" + std::to_string(held) + "/cgroup");
+  if (!membership) {
+    return membership.error();
+  }
+  std::string reasons;
+  for (const Cgroup2Mount& mount : cgroup2_mounts(*mountinfo)) {
+    std::vector<std::string> parents{directory_in_mount(mount, cgroup2_path(*membership))};
+    if (parents[0] != mount.mount_point) {
+      parents.push_back(mount.mount_point);
+    }
+    for (const std::string& parent : parents) {
+      const std::string directory = parent + "/" + fresh_name(held);
+      if (::mkdir(directory.c_str(), 0755) != 0) {
+        reasons += "; " + errno_error("cannot create a cgroup in " + parent).message;
+        continue;
+      }
+      RunCgroup cgroup(directory);
+      const Result<void> moved =
+          write_control_file(directory + "/cgroup.procs", std::to_string(held));
+      if (moved) {
+        return cgroup;
+      }
+      reasons += "; " + moved.error().message;
+    }
+  }
+  if (reasons.empty()) {
+    return Error{
+        "no cgroup2 file system is mounted; mount one (mount -t cgroup2 none /sys/fs/cgroup), or "
+        "in a container "
+        "start it with --cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw"};
+  }
+  return Error{
+      "no cgroup can be made for the command" + reasons +
+      "; in a container, start it with --cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw"};
+}
+
+RunCgroup::RunCgroup(RunCgroup&& other) noexcept
+    : directory_(std::exchange(other.directory_, std::string())) {}
+
+RunCgroup::~RunCgroup() {
+  ignore(remove());
+}
+
+Result<void> RunCgroup::kill_all() {
+  return write_control_file(directory_ + "/cgroup.kill", "1");
+}
+
+Result<void> RunCgroup::remove() {
+  if (directory_.empty()) {
+    return {};
+  }
+  const std::string parent = fs::path(directory_).parent_path();
+  constexpr int kRounds = 1000;
+  Result<void> last;
+  for (int round = 0; round < kRounds; ++round) {
+    bool gone = true;
+    for (const std::string& directory : tree_of(directory_)) {
+      const Result<std::string> members = read_file(directory + "/cgroup.procs");
+      std::istringstream pids(members ? *members : "");
+      for (std::string pid; pids >> pid;) {
+        ignore(write_control_file(parent + "/cgroup.procs", pid));  // it may have ended since
+      }
+      if (::rmdir(directory.c_str()) != 0 && errno != ENOENT) {
+        last = errno_error("cannot remove " + directory);
+        gone = false;
+      }
+    }
+    if (gone) {
+      directory_.clear();
+      return {};
+    }
+    ::usleep(1000);  // a zombie counts as a member until it is reaped or its last thread is gone
+  }
+  return last;
+}
+
+}  // namespace crashcrawler

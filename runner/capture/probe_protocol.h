@@ -1,0 +1,72 @@
+// What crashcrawler-run and crashcrawler-probe say to each other over the probe's standard input, a
+// SOCK_STREAM pair.
+//
+// Every message starts with {type, version, size}, size counting those eight bytes; that is also
+// how the records of bpf/crash_event.h start, and the probe passes those on untouched between READY
+// and END. Integers are native: both ends are one build on one machine, and a different version is
+// refused.
+//
+//   run -> probe   BEGIN       watch this held process and everything it becomes
+//                  KILL_TREE   end every process in the run's cgroup (cgroup.kill)
+//                  FINISH      the run is over: send what is left, then take everything down
+//   probe -> run   READY       from here on nothing is missed. Text: the path of the cgroup, a
+//                              newline, and what this kernel does not allow (empty: nothing)
+//                  FAILED      Text: what was missing, and what to do; the probe has undone
+//                              everything and ends
+//                  cc_record*  as they come
+//                  END         totals; every record of the run has been sent before it
+//
+// The probe ends, detaches, moves what still runs out of the cgroup and removes it when FINISH
+// comes or the socket closes, whichever is first. It never kills but on KILL_TREE.
+#pragma once
+
+#include <cstdint>
+
+#include "bpf/crash_event.h"
+
+namespace crashcrawler {
+
+constexpr uint16_t kProtocolVersion = 1;
+
+enum class ProbeMessage : uint16_t {
+  begin = 0x101,
+  kill_tree = 0x102,
+  finish = 0x103,
+  ready = 0x201,
+  failed = 0x202,
+  end = 0x203,
+};
+
+struct MessageHeader {
+  uint16_t type;
+  uint16_t version;
+  uint32_t size;
+};
+
+struct BeginMessage {
+  MessageHeader header;
+  int32_t held_pid;  // as both ends see it: they share a pid namespace
+  uint32_t crash_stack_bytes;
+  uint32_t thread_stack_bytes;
+  uint32_t ring_bytes;  // power of two, a multiple of the page size
+};
+
+struct PlainMessage {  // kill_tree, finish
+  MessageHeader header;
+};
+
+// READY and FAILED: the header, then text up to header.size.
+constexpr uint32_t kMaxTextBytes = 64 << 10;
+
+struct EndMessage {
+  MessageHeader header;
+  cc_counters counters;
+  uint64_t missed_runs;  // times the kernel skipped one of our programs because it was already
+                         // running on that CPU
+};
+
+// No message is larger; a longer size is a broken stream.
+constexpr uint32_t kMaxMessageBytes = 128 << 10;
+static_assert(sizeof(cc_path) < kMaxMessageBytes && sizeof(cc_process) < kMaxMessageBytes);
+
+}  // namespace crashcrawler

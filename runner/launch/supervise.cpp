@@ -1,0 +1,233 @@
+// One loop over everything that can happen while the command runs: a signal for us, a change of the
+// command's state (SIGCHLD), the tree has become empty (cgroup.events), the linger time is over.
+//
+// Descendants that lose their parent go to init (or to the nearest subreaper) as they would without
+// us. We do not make ourselves a subreaper: a daemonising test would see another parent than pid 1,
+// and we would have to reap for it.
+#include "runner/launch/supervise.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <optional>
+
+#include "runner/base/unique_fd.h"
+#include "runner/launch/inherited_signals.h"
+#include "runner/launch/job_control.h"
+#include "runner/launch/process_tree.h"
+
+namespace crashcrawler {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How long SIGKILL may take to empty the tree. Only uninterruptible sleep (a dead NFS server) takes
+// longer.
+constexpr std::chrono::seconds kKillTime{5};
+
+class Supervisor {
+ public:
+  Supervisor(HeldCommand& command, const Supervision& supervision, UniqueFd signals,
+             std::optional<ProcessTree> tree)
+      : command_(command),
+        supervision_(supervision),
+        signals_(std::move(signals)),
+        tree_(std::move(tree)) {}
+
+  RunOutcome run() {
+    outcome_.started = command_.started();
+    reap();
+    while (!(ended_ && is_tree_empty()) && !is_time_over()) {
+      wait_for_something();
+      pass_on_signals();
+      reap();
+    }
+    settle_leftovers();
+    return std::move(outcome_);
+  }
+
+  RunOutcome& outcome() { return outcome_; }
+
+ private:
+  void wait_for_something() {
+    pollfd polled[] = {{signals_.get(), POLLIN, 0},
+                       {ended_ && tree_ ? tree_->fd() : -1, POLLPRI, 0}};
+    int timeout = -1;
+    if (deadline_) {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()).count();
+      timeout = static_cast<int>(std::clamp<long>(left, 0, 3'600'000));
+    }
+    ::poll(polled, 2, timeout);  // an error shows up as nothing to do, and the next round
+  }
+
+  void pass_on_signals() {
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo != SIGCHLD && !is_from_tree(info)) {
+        take(info);
+      }
+    }
+  }
+
+  void take(const signalfd_siginfo& info) {
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGINT && ++interrupts_ == 2) {
+      outcome_.interrupted = true;
+      kill_tree();
+      return;
+    }
+    if (ended_) {
+      if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) {
+        deadline_ = Clock::now();
+      }
+    } else if (!is_from_terminal(info)) {
+      ::kill(command_.pid(), signal);
+    }
+  }
+
+  // The terminal has sent it to the foreground process group, and so to the command as well. Except
+  // a hangup, which goes to the session leader alone (tty_signal_session_leader(),
+  // drivers/tty/tty_jobctrl.c): if that is us, the command would have been it.
+  static bool is_from_terminal(const signalfd_siginfo& info) {
+    if (info.ssi_code != SI_KERNEL) {
+      return false;
+    }
+    switch (static_cast<int>(info.ssi_signo)) {
+      case SIGINT:
+      case SIGQUIT:
+        return true;
+      case SIGHUP:
+        return ::getsid(0) != ::getpid();
+      default:
+        return false;
+    }
+  }
+
+  // A test that does kill(0, SIGTERM) means its process group. The command has got it already.
+  bool is_from_tree(const signalfd_siginfo& info) const {
+    if (info.ssi_code == SI_KERNEL) {
+      return false;
+    }
+    const auto sender = static_cast<pid_t>(info.ssi_pid);
+    if (sender == command_.pid()) {
+      return true;
+    }
+    const std::vector<pid_t> pids = tree_ ? tree_->pids() : std::vector<pid_t>();
+    return std::find(pids.begin(), pids.end(), sender) != pids.end();
+  }
+
+  void kill_tree() {
+    if (!ended_) {
+      ::kill(command_.pid(), SIGKILL);  // also when whoever may kill the rest is gone
+    }
+    if (supervision_.kill_tree) {
+      supervision_.kill_tree();
+    }
+    deadline_after_end_ = kKillTime;
+    if (ended_) {
+      deadline_ = Clock::now() + kKillTime;
+    }
+  }
+
+  void reap() {
+    siginfo_t info{};
+    while (!ended_ &&
+           ::waitid(P_PID, static_cast<id_t>(command_.pid()), &info,
+                    WEXITED | WSTOPPED | WNOHANG) == 0 &&
+           info.si_pid != 0) {
+      if (info.si_code == CLD_STOPPED) {
+        stop_like_the_command(command_.pid(), info.si_status);
+      } else if (info.si_code == CLD_EXITED) {
+        outcome_.exit_code = info.si_status;
+        end();
+      } else if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) {
+        outcome_.signal = info.si_status;
+        end();
+      }
+      info = {};
+    }
+  }
+
+  void end() {
+    ended_ = true;
+    outcome_.duration = Clock::now() - command_.started_steady();
+    const bool for_ever = supervision_.leftovers == LeftoverPolicy::wait && !outcome_.interrupted;
+    if (!for_ever) {
+      deadline_ = Clock::now() + deadline_after_end_.value_or(supervision_.linger);
+    }
+  }
+
+  bool is_tree_empty() {
+    if (!tree_) {
+      return true;
+    }
+    const Result<bool> populated = tree_->is_populated();
+    if (!populated) {
+      outcome_.soft_errors.push_back(populated.error().message +
+                                     ": processes that outlived the command are not known");
+      tree_.reset();
+    }
+    return !populated || !*populated;
+  }
+
+  bool is_time_over() const { return ended_ && deadline_ && Clock::now() >= *deadline_; }
+
+  void settle_leftovers() {
+    if (is_tree_empty()) {
+      return;
+    }
+    outcome_.leftovers = tree_->processes();
+    if (supervision_.leftovers == LeftoverPolicy::kill) {
+      kill_tree();
+      while (!is_tree_empty() && !is_time_over()) {
+        wait_for_something();
+        pass_on_signals();
+      }
+    }
+  }
+
+  HeldCommand& command_;
+  const Supervision& supervision_;
+  UniqueFd signals_;
+  std::optional<ProcessTree> tree_;
+  RunOutcome outcome_;
+  bool ended_ = false;
+  int interrupts_ = 0;
+  std::optional<Clock::time_point> deadline_;          // of the waiting for the tree
+  std::optional<Clock::duration> deadline_after_end_;  // instead of linger
+};
+
+}  // namespace
+
+Result<RunOutcome> supervise(HeldCommand& command, const Supervision& supervision) {
+  const sigset_t& supervised = supervised_signals();
+  if (sigismember(&supervised, SIGCHLD) != 1) {
+    return Error{"supervise() was called without block_supervised_signals()"};
+  }
+  UniqueFd signals(::signalfd(-1, &supervised, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) {
+    return errno_error("cannot receive signals for the command");
+  }
+  std::optional<ProcessTree> tree;
+  std::optional<Error> no_tree;
+  if (!supervision.cgroup.empty()) {
+    Result<ProcessTree> watched = ProcessTree::watch(supervision.cgroup);
+    if (watched) {
+      tree.emplace(std::move(*watched));
+    } else {
+      no_tree = watched.error();
+    }
+  }
+  Supervisor supervisor(command, supervision, std::move(signals), std::move(tree));
+  if (no_tree) {
+    supervisor.outcome().soft_errors.push_back(no_tree->message);
+  }
+  return supervisor.run();
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,39 @@
+// Stage 1, second half: waiting for the command as if we were not there.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "runner/base/result.h"
+#include "runner/launch/held_command.h"
+#include "runner/model/run.h"
+
+namespace crashcrawler {
+
+enum class LeftoverPolicy { leave, wait, kill };
+
+struct Supervision {
+  std::string cgroup;  // directory of the tree's cgroup, readable by us; empty: there is none, only
+                       // the command counts
+  std::chrono::milliseconds linger{2000};
+  LeftoverPolicy leftovers = LeftoverPolicy::leave;
+  std::function<void()>
+      kill_tree;  // writes cgroup.kill, through whoever may; empty: the command alone is killed
+};
+
+// To be called early in main(), before any thread exists: blocks the signals that supervise()
+// handles, so that every thread made later inherits the mask. HeldCommand::start gives the child
+// the mask from before. SIGPIPE is blocked with them: write errors arrive as EPIPE.
+void block_supervised_signals();
+
+// Waits until the command has ended and, then, until its tree is empty: at most `linger` (leave,
+// kill) or as long as it takes (wait). Meanwhile SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2
+// and SIGALRM sent to us are passed to the command (not those that the terminal or the tree itself
+// has sent to the whole process group), a second SIGINT kills the tree, and a stop of the command
+// by job control stops us too. Once the command has ended, SIGINT, SIGTERM, SIGHUP and SIGQUIT end
+// the waiting for the rest. What still runs at the end is in RunOutcome::leftovers (for kill: what
+// was killed).
+Result<RunOutcome> supervise(HeldCommand& command, const Supervision& supervision);
+
+}  // namespace crashcrawler

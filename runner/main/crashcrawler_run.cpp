@@ -1,0 +1,33 @@
+// crashcrawler-run: parses, runs, and is the one place where an error becomes words on stderr.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "runner/launch/supervise.h"
+#include "runner/main/options.h"
+#include "runner/pipeline.h"
+
+int main(int argc, char** argv) {
+  using namespace crashcrawler;
+  const auto parsed = parse_options(std::vector<std::string>(argv + 1, argv + argc));
+  if (const auto* text = std::get_if<TextToPrint>(&parsed)) {
+    std::fputs(text->text.c_str(), text->exit_status == 0 ? stdout : stderr);
+    return text->exit_status;
+  }
+  const RunOptions& options = std::get<RunOptions>(parsed);
+
+  spdlog::set_default_logger(spdlog::stderr_logger_st("crashcrawler"));
+  spdlog::set_pattern("crashcrawler: %v");
+  spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::warn);
+
+  block_supervised_signals();
+  const Result<int> status = run_pipeline(options);
+  if (!status) {
+    spdlog::error("{}", status.error().message);
+    return status.error().exit_status;
+  }
+  return *status;
+}

@@ -1,0 +1,194 @@
+// CLI11 knows the options; what is ours is where they end. In its prefix mode it hands back what it does not know, in
+// order: the command when that is a word, a mistake when it begins with a dash.
+#include "runner/main/options.h"
+
+#include <CLI/CLI.hpp>
+#include <bit>
+#include <charconv>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <system_error>
+
+namespace crashcrawler {
+namespace {
+
+constexpr int kUsageError = 125;
+constexpr uint64_t kPage = 4096;
+
+struct Number {
+  uint64_t value = 0;
+  std::string unit;
+};
+
+std::optional<Number> number_with_unit(const std::string& text) {
+  Number number;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number.value);
+  if (error != std::errc()) {
+    return std::nullopt;
+  }
+  number.unit.assign(rest, text.data() + text.size());
+  return number;
+}
+
+// A whole number and its unit: "500ms", "2s".
+std::chrono::milliseconds parse_duration(const std::string& text) {
+  constexpr uint64_t kLongest = 7 * 24 * 3600;  // a week, in seconds
+  const std::optional<Number> number = number_with_unit(text);
+  if (number && number->unit == "ms" && number->value <= kLongest * 1000) {
+    return std::chrono::milliseconds(number->value);
+  }
+  if (number && number->unit == "s" && number->value <= kLongest) {
+    return std::chrono::seconds(number->value);
+  }
+  throw CLI::ValidationError("'" + text +
+                             "' is no duration; write it as 500ms or 2s, at most a week");
+}
+
+// "65536", "64K", "16M"; in powers of 1024.
+uint64_t parse_size(const std::string& text, uint64_t least, uint64_t most) {
+  static const std::map<std::string, int> kShifts = {{"", 0}, {"K", 10}, {"M", 20}, {"G", 30}};
+  const std::optional<Number> number = number_with_unit(text);
+  const auto shift = number ? kShifts.find(number->unit) : kShifts.end();
+  if (shift == kShifts.end() || number->value > (most >> shift->second) ||
+      (number->value << shift->second) < least) {
+    throw CLI::ValidationError("'" + text + "' is no size between " + std::to_string(least) +
+                               " and " + std::to_string(most) +
+                               " bytes; write it as 65536, 64K or 16M");
+  }
+  return number->value << shift->second;
+}
+
+uint32_t parse_stack_size(const std::string& text) {
+  const uint64_t bytes = parse_size(text, kPage, 8 << 20);
+  return static_cast<uint32_t>((bytes + kPage - 1) / kPage * kPage);
+}
+
+uint32_t parse_ring_size(const std::string& text) {
+  return static_cast<uint32_t>(std::bit_ceil(parse_size(text, 256 << 10, 1 << 30)));
+}
+
+// An option whose word `take` turns into a value; a CLI::ValidationError of it is told with the option's name.
+void declare(CLI::App& app, const std::string& name, const char* type, const char* help,
+             const std::function<void(const std::string&)>& take) {
+  const auto named = [name, take](const std::string& word) {
+    try {
+      take(word);
+    } catch (const CLI::ValidationError& error) {
+      throw CLI::ValidationError(name, error.what());
+    }
+  };
+  app.add_option_function<std::string>(name, named, help)->type_name(type);
+}
+
+template <typename T>
+T one_of(const std::map<std::string, T>& values, const std::string& word) {
+  const auto found = values.find(word);
+  if (found == values.end()) {
+    std::string known;
+    for (const auto& [name, value] : values) {
+      known += (known.empty() ? "" : ", ") + name;
+    }
+    throw CLI::ValidationError("'" + word + "' is none of " + known);
+  }
+  return found->second;
+}
+
+void declare_options(CLI::App& app, RunOptions& options) {
+  static const std::map<std::string, LeftoverPolicy> kPolicies = {{"leave", LeftoverPolicy::leave},
+                                                                  {"wait", LeftoverPolicy::wait},
+                                                                  {"kill", LeftoverPolicy::kill}};
+  static const std::map<std::string, FailOn> kFailOn = {{"crash", FailOn::crash},
+                                                        {"never", FailOn::never}};
+
+  app.add_option("--output-dir", options.output_directory,
+                 "Where the reports go (default: crashcrawler-out)")
+      ->type_name("DIR");
+  declare(app, "--linger", "DURATION",
+          "How long to wait for processes that outlive the command (default: 2s)",
+          [&options](const std::string& word) { options.linger = parse_duration(word); });
+  declare(app, "--leftovers", "leave|wait|kill",
+          "What to do with them after that: leave them, wait for all of them, or kill them "
+          "(default: leave)",
+          [&options](const std::string& word) { options.leftovers = one_of(kPolicies, word); });
+  app.add_flag("--keep-core", options.keep_core,
+               "Leave RLIMIT_CORE alone: the system's core dumps take place as well");
+  app.add_option(
+         "--user", options.user,
+         "Run the command as this user when started by root (default: the user behind sudo)")
+      ->type_name("NAME");
+  declare(app, "--fail-on", "crash|never",
+          "When a command that succeeded makes us end with 70 (default: crash)",
+          [&options](const std::string& word) { options.fail_on = one_of(kFailOn, word); });
+  app.add_flag("--best-effort", options.best_effort,
+               "Run the command even where crashes cannot be captured");
+  declare(
+      app, "--stack-size", "BYTES", "Stack kept of the thread that crashed (default: 64K)",
+      [&options](const std::string& word) { options.crash_stack_bytes = parse_stack_size(word); });
+  declare(
+      app, "--thread-stack-size", "BYTES", "Stack kept of each other thread (default: 16K)",
+      [&options](const std::string& word) { options.thread_stack_bytes = parse_stack_size(word); });
+  declare(app, "--ring-size", "BYTES",
+          "Buffer between the kernel and us, rounded up to a power of two (default: 16M)",
+          [&options](const std::string& word) { options.ring_bytes = parse_ring_size(word); });
+  app.add_flag("-v,--verbose", options.verbose, "Say on stderr what is being done");
+  app.set_version_flag("--version", "crashcrawler-run " CRASHCRAWLER_VERSION);
+}
+
+// CLI11 has no word for "then the command".
+class UsageFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: crashcrawler-run [options] -- command [arguments...]\n";
+  }
+};
+
+TextToPrint usage_error(const CLI::App& app, const std::string& what) {
+  return {"crashcrawler-run: " + what + "\n\n" + app.help(), kUsageError};
+}
+
+}  // namespace
+
+std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::string>& arguments) {
+  RunOptions options;
+  CLI::App app("Runs a test command and reports every crash of every process it starts.",
+               "crashcrawler-run");
+  app.formatter(std::make_shared<UsageFormatter>());
+  app.footer(
+      "Exit status: that of the command (128+N when signal N ended it); 70 when it succeeded "
+      "although something in it\n"
+      "crashed; 125 when crashcrawler could not do its work; 126 or 127 when the command could not "
+      "be run.");
+  app.prefix_command();
+  declare_options(app, options);
+
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(),
+                                       arguments.rend()));  // CLI11 takes them from the back
+  } catch (const CLI::CallForHelp&) {
+    return TextToPrint{app.help(), 0};
+  } catch (const CLI::CallForVersion& version) {
+    return TextToPrint{std::string(version.what()) + "\n", 0};
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error.what());
+  }
+
+  std::vector<std::string> rest = app.remaining();
+  if (!rest.empty() && rest.front() == "--") {
+    rest.erase(rest.begin());
+  } else if (!rest.empty() && rest.front().starts_with("-")) {
+    return usage_error(
+        app, "unknown option " + rest.front() + " (did you forget `--` before the command?)");
+  }
+  if (rest.empty()) {
+    return usage_error(app, "no command to run");
+  }
+  options.command.arguments = std::move(rest);
+  std::error_code removed;
+  options.command.working_directory = std::filesystem::current_path(removed);
+  return options;
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,41 @@
+// The command line of crashcrawler-run.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runner/launch/supervise.h"
+#include "runner/model/run.h"
+
+namespace crashcrawler {
+
+enum class FailOn { crash, never };
+
+struct RunOptions {
+  std::string output_directory = "crashcrawler-out";
+  std::chrono::milliseconds linger{2000};
+  LeftoverPolicy leftovers = LeftoverPolicy::leave;
+  bool keep_core = false;
+  std::string user;  // empty: the one behind sudo, or whoever we are
+  FailOn fail_on = FailOn::crash;
+  bool best_effort = false;
+  uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
+  uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
+  uint32_t ring_bytes = 16 << 20;          // power of two
+  bool verbose = false;
+  Command command;
+};
+
+// What to print instead of running: to stdout when the status is 0 (--help, --version), to stderr otherwise.
+struct TextToPrint {
+  std::string text;
+  int exit_status = 0;
+};
+
+// `arguments`: without the program's name. The command's working directory is the current one.
+std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::string>& arguments);
+
+}  // namespace crashcrawler

@@ -1,0 +1,66 @@
+// The stacks of a dead process, resolved as far as its files allow.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runner/model/module.h"
+#include "runner/model/raw_crash.h"
+
+namespace crashcrawler {
+
+// How a frame was found, best first.
+enum class Trust { context, cfi, frame_pointer, scan };
+
+struct SourceLocation {
+  std::string
+      file;      // as the debug information names it, made absolute with its compilation directory
+  int line = 0;  // 0: unknown
+  int column = 0;
+};
+
+// A function whose body the compiler copied into its caller.
+struct InlinedFunction {
+  std::string function;      // demangled
+  std::string raw_function;  // linkage name
+  SourceLocation location;   // where inside it execution stood
+};
+
+struct Frame {
+  Trust trust = Trust::context;
+  uint64_t instruction_addr = 0;  // runtime address; for callers the return address itself
+  std::optional<size_t> module;   // index into Backtrace::modules
+  uint64_t module_offset =
+      0;                 // instruction_addr - module.load_bias: the address `addr2line -e` takes
+  std::string function;  // demangled; empty: unknown
+  std::string raw_function;      // linkage name
+  uint64_t function_offset = 0;  // instruction_addr - start of the function
+  SourceLocation
+      location;  // where inside `function`; the call of inlines.back() when there are inlines
+  std::vector<InlinedFunction> inlines;  // innermost first
+  bool signal_frame = false;             // the kernel's signal trampoline
+  bool in_app = false;                   // code of the program under test, not of a system package
+};
+
+struct ThreadBacktrace {
+  pid_t tid = 0;
+  std::string name;
+  bool crashed = false;
+  Registers registers;
+  std::vector<Frame> frames;  // top first
+  uint64_t elided_frames = 0;
+  std::string stop_reason;  // "end of stack", "no memory at 0x...", ...
+};
+
+struct Backtrace {
+  std::vector<ThreadBacktrace> threads;  // the crashing one first
+  std::vector<Module> modules;           // ascending by base
+  std::vector<std::string> soft_errors;
+};
+
+}  // namespace crashcrawler

@@ -1,0 +1,96 @@
+// One captured death, exactly as the collector saw it: no file has been opened, no name looked up
+// yet. All addresses are runtime addresses of the dead process unless a name says otherwise.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace crashcrawler {
+
+// User-mode general registers. For a 32-bit process the upper halves are zero and only the i386
+// ones mean anything.
+struct Registers {
+  uint64_t r15 = 0, r14 = 0, r13 = 0, r12 = 0, rbp = 0, rbx = 0, r11 = 0, r10 = 0, r9 = 0, r8 = 0;
+  uint64_t rax = 0, rcx = 0, rdx = 0, rsi = 0, rdi = 0;
+  uint64_t orig_rax = 0, rip = 0, cs = 0, rflags = 0, rsp = 0, ss = 0;
+  uint64_t fs_base = 0, gs_base = 0;
+};
+
+enum class Architecture { x86_64, i386 };
+
+// A piece of the dead process's memory.
+struct MemoryRange {
+  uint64_t address = 0;
+  std::string bytes;
+
+  uint64_t end() const { return address + bytes.size(); }
+};
+
+struct RawThread {
+  pid_t tid = 0;
+  std::string name;
+  bool crashed = false;
+  Registers registers;
+  std::vector<MemoryRange> stack;  // ascending, not overlapping, pieces that touch are joined
+};
+
+struct Mapping {
+  uint64_t start = 0, end = 0;  // end exclusive
+  uint64_t file_offset = 0;     // of `start`, in bytes
+  bool readable = false, writable = false, executable = false, shared = false;
+  uint64_t inode = 0;  // 0: no file
+  uint32_t device_major = 0, device_minor = 0;
+  std::string path;      // absolute as the kernel's mount tree has it; empty: no file
+  bool deleted = false;  // the file had no name any more when the process died
+};
+
+struct RawSignal {
+  int number = 0;
+  int code = 0;                // si_code
+  int error = 0;               // si_errno
+  uint64_t fault_address = 0;  // si_addr; see has_fault_address()
+  pid_t sender_pid = 0;        // si_pid; see has_sender()
+  uid_t sender_uid = 0;
+};
+
+struct Ancestor {
+  pid_t pid = 0;
+  std::string name;                    // comm
+  std::vector<std::string> arguments;  // empty when it was gone before it could be read
+};
+
+struct RawCrash {
+  pid_t pid = 0;  // as the caller's pid namespace numbers it, else the machine's
+  pid_t crashing_tid = 0;
+  uint64_t start_ns = 0;                       // CLOCK_BOOTTIME, the process's start
+  std::chrono::system_clock::time_point time;  // of the fatal signal
+  RawSignal signal;
+  int wait_status = 0;    // as wait(2) reports it; see has_exit
+  bool has_exit = false;  // the EXIT record arrived
+
+  std::string name;        // comm of the leader
+  std::string executable;  // path
+  std::vector<std::string> arguments;
+  std::string working_directory;
+  std::string cgroup;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  Architecture architecture = Architecture::x86_64;
+  std::vector<Ancestor> ancestors;                  // nearest first
+  std::vector<std::pair<uint64_t, uint64_t>> auxv;  // AT_* and value (getauxval(3))
+  uint64_t heap_start = 0, heap_end = 0, stack_start = 0;
+
+  std::vector<RawThread> threads;  // the crashing one first
+  std::vector<Mapping> mappings;   // ascending; empty when they could not be walked
+
+  uint64_t lost_records = 0;
+  std::vector<std::string> soft_errors;  // what is missing, in words
+};
+
+}  // namespace crashcrawler

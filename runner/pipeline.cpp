@@ -1,0 +1,93 @@
+// crashcrawler-run from top to bottom. Every step is one call into a stage; the stages know nothing
+// of each other.
+#include "runner/pipeline.h"
+
+#include <cstdio>
+
+#include "runner/attribute/packages.h"
+#include "runner/capture/bpf_source.h"
+#include "runner/classify/signature.h"
+#include "runner/launch/held_command.h"
+#include "runner/launch/supervise.h"
+#include "runner/pipeline_steps.h"
+#include "runner/report/report.h"
+#include "runner/unwind/unwind.h"
+
+namespace crashcrawler {
+
+Result<int> run_pipeline(const RunOptions& options) {
+  Session session = describe_session(options.command);
+
+  // Whatever is wrong with the command itself is said before anything is started.
+  const Result<std::string> executable = resolve_executable(options.command);
+  if (!executable) {
+    return executable.error();
+  }
+  const Result<std::optional<TargetUser>> user = target_user(options.user);
+  if (!user) {
+    return user.error();
+  }
+
+  // The probe is started first, while we may still be root on somebody's behalf; from become() on
+  // we never are.
+  Collector collector;
+  if (*user) {
+    if (const Result<void> dropped = become(**user); !dropped) {
+      return dropped.error();
+    }
+  }
+  if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
+    return prepared.error();
+  }
+
+  // The command exists but has not begun: it waits before its exec until the probe watches its
+  // cgroup.
+  Result<HeldCommand> command = HeldCommand::start(options.command, *executable, options.keep_core);
+  if (!command) {
+    return command.error();
+  }
+  Result<BpfSource> source = collector.begin(command->pid(), options);
+  if (!source && !options.best_effort) {
+    return source.error();
+  }
+
+  // From here on nothing that dies in the tree is missed.
+  if (const Result<void> released = command->release(); !released) {
+    return released.error();
+  }
+  Result<RunOutcome> outcome = supervise(*command, supervision_of(options, source));
+  if (!outcome) {
+    return outcome.error();
+  }
+  session.outcome = std::move(*outcome);
+
+  // From here on the command is dead and nothing new can arrive.
+  Captured captured = source ? source->finish() : nothing_captured(source.error());
+  session.health = captured.health;
+
+  // What the dead left becomes frames with names, in a child that may fail over hostile files.
+  std::vector<Backtrace> backtraces =
+      unwind(captured.crashes, captured.files, unwind_limits_of(options));
+
+  // Which package brought each library, and which crashes are the same crash.
+  session.crashes = make_reports(std::move(captured.crashes), std::move(backtraces));
+  if (const Result<void> found = find_packages(modules_of(session), "/"); !found) {
+    session.soft_errors.push_back(found.error().message);
+  }
+  for (CrashReport& crash : session.crashes) {
+    crash.signature = sign(crash.raw, crash.backtrace);
+  }
+
+  // The files, then the few lines that a person reads.
+  if (const Result<void> written = write_reports(session, options.output_directory); !written) {
+    return written.error();
+  }
+  const int status = exit_status_of(session, captured.complete, options);
+  std::fputs(summary(session, options.output_directory, status).c_str(), stderr);
+
+  // Nothing of ours is left when we end: the probe has detached and removed the cgroup.
+  collector.end();
+  return status;
+}
+
+}  // namespace crashcrawler

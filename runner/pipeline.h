@@ -1,0 +1,15 @@
+// The whole tool: one run of a command, from its start to the files on disk.
+#pragma once
+
+#include "runner/base/result.h"
+#include "runner/main/options.h"
+
+namespace crashcrawler {
+
+// Runs options.command and writes its reports. Returns the exit status of crashcrawler-run; Error:
+// the harness could not do its job (Error::exit_status says which status that is). Writes to stderr
+// only: the summary, and with
+// --verbose what it does. block_supervised_signals() has been called before.
+Result<int> run_pipeline(const RunOptions& options);
+
+}  // namespace crashcrawler

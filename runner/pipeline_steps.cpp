@@ -1,0 +1,173 @@
+#include "runner/pipeline_steps.h"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <sstream>
+#include <utility>
+
+#include "runner/base/file.h"
+#include "runner/base/signal_names.h"
+
+namespace crashcrawler {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<ProbeProcess> find_and_start_probe() {
+  const Result<std::string> path = find_probe();
+  if (!path) {
+    return path.error();
+  }
+  return start_probe(*path);
+}
+
+std::string pretty_os_name() {
+  for (const char* path : {"/etc/os-release", "/usr/lib/os-release"}) {
+    const Result<std::string> text = read_file(path);
+    std::istringstream lines(text ? *text : "");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("PRETTY_NAME=")) {
+        std::string name = line.substr(12);
+        if (name.size() >= 2 && name.front() == '"') {
+          name = name.substr(1, name.size() - 2);
+        }
+        return name;
+      }
+    }
+  }
+  return "";
+}
+
+// The checkout around `directory`, or `directory` itself when there is none.
+std::string work_tree_of(const std::string& directory) {
+  std::error_code ignored;
+  for (fs::path here = directory; here.has_relative_path(); here = here.parent_path()) {
+    if (fs::exists(here / ".git", ignored)) {
+      return here;
+    }
+  }
+  return directory;
+}
+
+std::string file_name_safe(const std::string& name) {
+  constexpr size_t kLongest = 64;
+  std::string safe;
+  for (const char letter : name.substr(0, kLongest)) {
+    const bool allowed = std::isalnum(static_cast<unsigned char>(letter)) || letter == '.' ||
+                         letter == '_' || letter == '-';
+    safe += allowed ? letter : '_';
+  }
+  return safe;
+}
+
+}  // namespace
+
+Collector::Collector() : process_(find_and_start_probe()) {}
+
+Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options) {
+  const std::string nothing_ran = "crashes cannot be captured, so the command was not started";
+  if (!process_) {
+    return process_.error().in(nothing_ran);
+  }
+  Result<BpfSource> source =
+      BpfSource::begin(std::move(process_->socket), held,
+                       {options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes});
+  if (source) {
+    return source;
+  }
+  ended_ = true;
+  const std::string words = wait_for_probe(*process_);
+  return Error{source.error().message + (words.empty() ? "" : "\n" + words)}.in(nothing_ran);
+}
+
+void Collector::end() {
+  if (process_ && !std::exchange(ended_, true)) {
+    process_->socket.reset();
+    wait_for_probe(*process_);
+  }
+}
+
+Session describe_session(const Command& command) {
+  Session session;
+  session.command = command;
+  session.backend = "bpf";
+  utsname kernel{};
+  ::uname(&kernel);
+  session.system.os = kernel.sysname;
+  session.system.kernel = kernel.release;
+  session.system.cpu_arch = kernel.machine;
+  session.system.os_release = pretty_os_name();
+  session.system.cpu_count = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  return session;
+}
+
+Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source) {
+  Supervision supervision;
+  supervision.linger = options.linger;
+  supervision.leftovers = options.leftovers;
+  if (source) {
+    supervision.cgroup = source->cgroup();
+    supervision.kill_tree = [&source] { source->kill_tree(); };
+  }
+  return supervision;
+}
+
+Captured nothing_captured(const Error& why) {
+  Captured nothing;
+  nothing.complete = false;
+  nothing.health.degraded.push_back("nothing was captured (--best-effort): " + why.message);
+  return nothing;
+}
+
+UnwindLimits unwind_limits_of(const RunOptions& options) {
+  UnwindLimits limits;
+  limits.app_directories.push_back(work_tree_of(options.command.working_directory));
+  return limits;
+}
+
+std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
+                                      std::vector<Backtrace> backtraces) {
+  std::vector<CrashReport> reports(crashes.size());
+  for (size_t i = 0; i < crashes.size(); ++i) {
+    CrashReport& report = reports[i];
+    report.raw = std::move(crashes[i]);
+    report.backtrace = std::move(backtraces[i]);
+    for (RawThread& thread : report.raw.threads) {
+      thread.stack = {};
+    }
+    const std::string program = fs::path(report.raw.executable).filename();
+    report.id = fmt::format("{:04}-{}-{}", i + 1,
+                            file_name_safe(program.empty() ? report.raw.name : program),
+                            signal_name(report.raw.signal.number));
+  }
+  return reports;
+}
+
+std::vector<std::vector<Module>*> modules_of(Session& session) {
+  std::vector<std::vector<Module>*> modules;
+  for (CrashReport& crash : session.crashes) {
+    modules.push_back(&crash.backtrace.modules);
+  }
+  return modules;
+}
+
+int exit_status_of(const Session& session, bool capture_complete, const RunOptions& options) {
+  constexpr int kCrashBehindSuccess = 70, kHarnessFailed = 125;
+  const RunOutcome& outcome = session.outcome;
+  if (!capture_complete && !options.best_effort) {
+    return kHarnessFailed;
+  }
+  if (outcome.signal != 0) {
+    return 128 + outcome.signal;
+  }
+  const bool crashed = !session.crashes.empty() || session.health.lost_crashes > 0;
+  if (outcome.exit_code == 0 && crashed && options.fail_on == FailOn::crash) {
+    return kCrashBehindSuccess;
+  }
+  return outcome.exit_code;
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,61 @@
+// The steps of the pipeline that belong to no single stage: they join two, or turn options into
+// what a stage takes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runner/base/result.h"
+#include "runner/capture/bpf_source.h"
+#include "runner/launch/start_probe.h"
+#include "runner/launch/supervise.h"
+#include "runner/main/options.h"
+#include "runner/model/session.h"
+#include "runner/unwind/unwind.h"
+
+namespace crashcrawler {
+
+// The running probe. However we leave, it is told, waited for, and by then has removed what it
+// made.
+class Collector {
+ public:
+  Collector();  // starts it; that it could not be started is said by begin()
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+  ~Collector() { end(); }
+
+  // Has it watch `held` and everything it becomes. Error: what is missing on this machine, and how
+  // to get it.
+  Result<BpfSource> begin(pid_t held, const RunOptions& options);
+
+  void end();
+
+ private:
+  Result<ProbeProcess> process_;
+  bool ended_ = false;
+};
+
+// A session with all that is known before the run: the command, the machine, the collector.
+Session describe_session(const Command& command);
+
+Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source);
+
+// What a run with --best-effort has where capture was impossible.
+Captured nothing_captured(const Error& why);
+
+// Limits of the unwinder, and where the program's own code lies: the work tree around the working
+// directory.
+UnwindLimits unwind_limits_of(const RunOptions& options);
+
+// Pairs each crash with its stacks and gives it its id; the raw stack bytes are let go.
+std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
+                                      std::vector<Backtrace> backtraces);
+
+std::vector<std::vector<Module>*> modules_of(Session& session);
+
+// The contract's exit status: the command's own; 70 when it succeeded over a crash; 125 when
+// crashes were lost sight of and --best-effort does not allow that.
+int exit_status_of(const Session& session, bool capture_complete, const RunOptions& options);
+
+}  // namespace crashcrawler

@@ -1,0 +1,25 @@
+// What happened, in one sentence, the same one in every report.
+#pragma once
+
+#include <string>
+
+#include "runner/model/crash_report.h"
+
+namespace crashcrawler {
+
+// The signal and its address in words: "nothing is mapped at address 0x0 (null pointer)".
+// Printable, one line.
+std::string cause_in_words(const CrashReport& report);
+
+// "SIGSEGV: " and the cause.
+std::string signal_in_words(const CrashReport& report);
+
+// "null_write died of SIGSEGV: nothing is mapped at address 0x0 (null pointer), in write_null at
+// null_write.cpp:12"; paths as seen from `directory`. Without a pid and without a time: the next
+// run says the same.
+std::string headline(const CrashReport& report, const std::string& directory);
+
+// The program's name: of its file, else of the process. Printable.
+std::string program_name(const RawCrash& crash);
+
+}  // namespace crashcrawler

@@ -1,0 +1,56 @@
+// Small and shared; see json_record.cpp and json_report.cpp for the shape of the documents.
+#include "runner/report/json_fields.h"
+
+#include <utility>
+
+namespace crashcrawler {
+
+void put(Json& object, const char* key, const std::string& value) {
+  if (!value.empty()) {
+    object[key] = value;
+  }
+}
+
+void put(Json& object, const char* key, const std::vector<std::string>& values) {
+  if (!values.empty()) {
+    object[key] = values;
+  }
+}
+
+void put(Json& object, const char* key, Json value) {
+  if (!value.empty()) {
+    object[key] = std::move(value);
+  }
+}
+
+void put_positive(Json& object, const char* key, int64_t value) {
+  if (value > 0) {
+    object[key] = value;
+  }
+}
+
+// error_handler_t::replace: names in a dead process need not be UTF-8, and the default handler
+// throws.
+std::string text_of(const Json& json) {
+  return json.dump(kJsonIndent, ' ', false, Json::error_handler_t::replace);
+}
+
+Json system_info_json(const SystemInfo& system) {
+  Json json = Json::object();
+  put(json, "os", system.os);
+  put(json, "kernel", system.kernel);
+  put(json, "cpu_arch", system.cpu_arch);
+  put_positive(json, "cpu_count", system.cpu_count);
+  put(json, "os_release", system.os_release);
+  return json;
+}
+
+Json collector_json(const Session& session) {
+  Json json = Json::object();
+  json["name"] = "crashcrawler";
+  json["version"] = CRASHCRAWLER_VERSION;
+  put(json, "backend", session.backend);
+  return json;
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,239 @@
+// One crash, field by field, under the names of docs/report.schema.json.
+#include <sys/wait.h>
+
+#include "runner/base/signal_names.h"
+#include "runner/report/headline.h"
+#include "runner/report/json_fields.h"
+#include "runner/report/json_report.h"
+#include "runner/report/stack.h"
+#include "runner/report/words.h"
+
+namespace crashcrawler {
+namespace {
+
+const char* trust_name(Trust trust) {
+  switch (trust) {
+    case Trust::context:
+      return "context";
+    case Trust::cfi:
+      return "cfi";
+    case Trust::frame_pointer:
+      return "frame_pointer";
+    case Trust::scan:
+      return "scan";
+  }
+  return "scan";
+}
+
+Json exit_json(const RawCrash& raw) {
+  Json exit = Json::object();
+  if (raw.has_exit && WIFSIGNALED(raw.wait_status)) {
+    exit["signal"] = WTERMSIG(raw.wait_status);
+  } else if (raw.has_exit && WIFEXITED(raw.wait_status)) {
+    exit["code"] = WEXITSTATUS(raw.wait_status);
+  }
+  return exit;
+}
+
+Json signal_json(const RawCrash& raw) {
+  const RawSignal& signal = raw.signal;
+  Json json = Json::object();
+  json["number"] = signal.number;
+  json["name"] = signal_name(signal.number);
+  json["code"] = signal.code;
+  put(json, "code_name", signal_code_name(signal.number, signal.code));
+  if (has_fault_address(signal.number, signal.code)) {
+    json["fault_address"] = hex(signal.fault_address);
+  }
+  if (has_sender(signal.number, signal.code)) {
+    json["sender_pid"] = signal.sender_pid;
+    json["sender_uid"] = signal.sender_uid;
+    if (signal.sender_pid == raw.pid) {
+      put(json, "sender_command", raw.name);
+    }
+    for (const Ancestor& ancestor : raw.ancestors) {
+      if (ancestor.pid == signal.sender_pid) {
+        put(json, "sender_command", ancestor.name);
+      }
+    }
+  }
+  return json;
+}
+
+Json crash_info_json(const CrashReport& report) {
+  Json json = Json::object();
+  json["kind"] = "signal";
+  json["expected"] = false;
+  json["signal"] = signal_json(report.raw);
+  if (const ThreadBacktrace* thread = crashed_thread(report.backtrace)) {
+    json["crashing_thread"] = thread - report.backtrace.threads.data();
+  }
+  put(json, "exit", exit_json(report.raw));
+  json["cause"] = cause_in_words(report);
+  return json;
+}
+
+Json signature_json(const Signature& signature) {
+  Json json = Json::object();
+  put(json, "algorithm", signature.algorithm);
+  put(json, "hash", signature.hash);
+  put(json, "frames", signature.frames);
+  return json;
+}
+
+Json ancestors_json(const std::vector<Ancestor>& ancestors) {
+  Json all = Json::array();
+  for (const Ancestor& ancestor : ancestors) {
+    Json json = Json::object();
+    json["pid"] = ancestor.pid;
+    put(json, "name", ancestor.name);
+    put(json, "command_args", ancestor.arguments);
+    all.push_back(std::move(json));
+  }
+  return all;
+}
+
+Json process_json(const CrashReport& report) {
+  const RawCrash& raw = report.raw;
+  Json executable = Json::object();
+  put(executable, "path", raw.executable);
+  for (const Module& module : report.backtrace.modules) {
+    if (!raw.executable.empty() && module.path == raw.executable) {
+      put(executable, "build_id", module.build_id);
+    }
+  }
+  Json json = Json::object();
+  json["pid"] = raw.pid;
+  if (!raw.ancestors.empty()) {
+    json["parent_pid"] = raw.ancestors.front().pid;
+  }
+  put(json, "name", raw.name);
+  put(json, "executable", std::move(executable));
+  put(json, "command_args", raw.arguments);
+  put(json, "working_directory", raw.working_directory);
+  json["uid"] = raw.uid;
+  json["gid"] = raw.gid;
+  put(json, "cgroup", raw.cgroup);
+  put(json, "ancestors", ancestors_json(raw.ancestors));
+  return json;
+}
+
+void put_location(Json& json, const SourceLocation& location) {
+  put(json, "file", location.file);
+  put_positive(json, "line", location.line);
+  put_positive(json, "column", location.column);
+}
+
+Json frame_json(const Frame& frame, size_t index, const std::vector<Module>& modules) {
+  Json json = Json::object();
+  json["frame"] = index;
+  json["trust"] = trust_name(frame.trust);
+  json["instruction_addr"] = hex(frame.instruction_addr);
+  if (frame.module && *frame.module < modules.size()) {
+    const Module& module = modules[*frame.module];
+    put(json, "module", module.path);
+    json["module_offset"] = hex(frame.module_offset);
+    put(json, "build_id", module.build_id);
+  }
+  put(json, "function", frame.function);
+  put(json, "raw_function", frame.raw_function);
+  if (!frame.function.empty() || !frame.raw_function.empty()) {
+    json["function_offset"] = hex(frame.function_offset);
+  }
+  put_location(json, frame.location);
+  json["in_app"] = frame.in_app;
+  if (frame.signal_frame) {
+    json["signal_frame"] = true;
+  }
+  Json inlines = Json::array();
+  for (const InlinedFunction& inlined : frame.inlines) {
+    Json entry = Json::object();
+    put(entry, "function", inlined.function);
+    put(entry, "raw_function", inlined.raw_function);
+    put_location(entry, inlined.location);
+    inlines.push_back(std::move(entry));
+  }
+  put(json, "inlines", std::move(inlines));
+  return json;
+}
+
+Json thread_json(const ThreadBacktrace& thread, const CrashReport& report) {
+  Json registers = Json::object();
+  for (const auto& [name, value] : register_values(thread.registers, report.raw.architecture)) {
+    registers[name] = hex(value);
+  }
+  Json frames = Json::array();
+  for (const Frame& frame : thread.frames) {
+    frames.push_back(frame_json(frame, frames.size(), report.backtrace.modules));
+  }
+  Json json = Json::object();
+  json["thread_id"] = thread.tid;
+  put(json, "thread_name", thread.name);
+  json["crashed"] = thread.crashed;
+  put(json, "registers", std::move(registers));
+  json["frame_count"] = thread.frames.size() + thread.elided_frames;
+  put_positive(json, "elided_frames", static_cast<int64_t>(thread.elided_frames));
+  put(json, "stop_reason", thread.stop_reason);
+  json["frames"] = std::move(frames);
+  return json;
+}
+
+Json module_json(const Module& module) {
+  Json package = Json::object();
+  if (!module.package.name.empty()) {
+    put(package, "type", module.package.type);
+    put(package, "name", module.package.name);
+    put(package, "version", module.package.version);
+    put(package, "architecture", module.package.architecture);
+    put(package, "source", module.package.source);
+  }
+  Json json = Json::object();
+  put(json, "filename", module.path);
+  json["base_addr"] = hex(module.base);
+  json["end_addr"] = hex(module.end);
+  put(json, "build_id", module.build_id);
+  put(json, "soname", module.soname);
+  json["deleted"] = module.deleted;
+  json["changed_on_disk"] = module.changed_on_disk;
+  put(json, "package", std::move(package));
+  return json;
+}
+
+std::vector<std::string> soft_errors_of(const CrashReport& report) {
+  std::vector<std::string> all = report.raw.soft_errors;
+  all.insert(all.end(), report.backtrace.soft_errors.begin(), report.backtrace.soft_errors.end());
+  return all;
+}
+
+bool is_complete(const CrashReport& report) {
+  return report.raw.lost_records == 0 && report.raw.has_exit && !report.raw.mappings.empty() &&
+         !report.backtrace.threads.empty();
+}
+
+}  // namespace
+
+std::string crash_json(const CrashReport& report, const Session& session) {
+  Json json = Json::object();
+  json["schema_version"] = kSchemaVersion;
+  json["id"] = report.id;
+  json["timestamp"] = iso_time(report.raw.time);
+  json["status"] = is_complete(report) ? "OK" : "TRUNCATED";
+  json["collector"] = collector_json(session);
+  json["crash_info"] = crash_info_json(report);
+  put(json, "signature", signature_json(report.signature));
+  json["process"] = process_json(report);
+  json["threads"] = Json::array();
+  for (const ThreadBacktrace& thread : report.backtrace.threads) {
+    json["threads"].push_back(thread_json(thread, report));
+  }
+  json["modules"] = Json::array();
+  for (const Module& module : report.backtrace.modules) {
+    json["modules"].push_back(module_json(module));
+  }
+  put(json, "system_info", system_info_json(session.system));
+  put_positive(json, "lost_records", static_cast<int64_t>(report.raw.lost_records));
+  json["soft_errors"] = soft_errors_of(report);
+  return text_of(json);
+}
+
+}  // namespace crashcrawler

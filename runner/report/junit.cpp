@@ -1,0 +1,205 @@
+// JUnit XML has no standard but what its readers do with it. The rules followed here, each for a
+// reader:
+//
+//  * exactly testsuites/testsuite/testcase: dorny/test-reporter drops nested suites, Jenkins suites
+//  without a case;
+//  * names without pid, time or address: histories and flake tracking key on (class, name), and
+//  GitLab drops the second
+//    of two equal ones, so equal names get their signature's hash;
+//  * <error>, because EnricoMi/publish-unit-test-result shows <failure> as a warning only; its type
+//  is the signal alone;
+//  * the message is one line and the first line of the body: readers show the one or the other, and
+//  EnricoMi's puts
+//    the message before a body that does not begin with it; frames begin with a space;
+//  * attachment markers first in system-out (Jenkins reads every one, GitLab only the first: the
+//  readable one);
+//  * never CDATA: mikepenz/action-junit-report prefers it to the text beside it;
+//  * bodies of at most 32 KiB: Jenkins cuts at 50,000 characters, GitLab fails near 10 MB.
+#include "runner/report/junit.h"
+
+#include <fmt/format.h>
+#include <tinyxml2.h>
+
+#include <map>
+
+#include "runner/base/signal_names.h"
+#include "runner/report/distinct.h"
+#include "runner/report/headline.h"
+#include "runner/report/stack.h"
+#include "runner/report/text.h"
+#include "runner/report/text_report.h"
+#include "runner/report/words.h"
+
+namespace crashcrawler {
+namespace {
+
+constexpr const char* kSuite = "crashcrawler";
+constexpr size_t kLongestMessage = 200, kLongestName = 160;  // characters
+constexpr size_t kLargestBody = 32 * 1024, kLargestOutput = 64 * 1024;
+constexpr size_t kStackRows = 100;
+constexpr size_t kHashDigits = 8;
+
+struct TestCase {
+  std::string name, file;
+  int line = 0;
+  double seconds = 0;
+  std::string type, message, body, output;  // type empty: passed
+};
+
+std::string crash_name(const CrashReport& crash) {
+  std::string name = program_name(crash.raw) + ": " + signal_name(crash.raw.signal.number);
+  const std::optional<StackLine> line = culprit(crash);
+  if (line && !line->function().empty()) {
+    name += " in " + line->function();
+  } else if (!crash.signature.frames.empty()) {
+    name += " in " + crash.signature.frames.front();
+  }
+  return brief(name, kLongestName);
+}
+
+std::string crash_body(const DistinctCrash& distinct, const std::string& message,
+                       const std::string& directory, const std::string& text_path) {
+  const CrashReport& crash = distinct.first();
+  std::string body = message + "\n";
+  if (distinct.reports.size() > 1) {
+    body +=
+        fmt::format("{} times in this run, the first as {}\n", distinct.reports.size(), crash.id);
+  }
+  body += "\ncommand: " + command_line(crash.raw.arguments, 500) + "\n";
+  body += "in: " + brief(crash.raw.working_directory, 500) + "\n\n";
+  if (const ThreadBacktrace* thread = crashed_thread(crash.backtrace)) {
+    body += stack_text(*thread, crash.backtrace, directory, kStackRows);
+  } else {
+    body += " no stack is known\n";
+  }
+  return clipped(body + "\nfull report: " + text_path + "\n", kLargestBody);
+}
+
+TestCase crash_case(const DistinctCrash& distinct, const Session& session,
+                    const std::string& output_directory) {
+  const CrashReport& crash = distinct.first();
+  const std::string& directory = session.command.working_directory;
+  const std::string report_path =
+      output_path_from(output_directory + "/crashes/" + crash.id, directory);
+  TestCase result;
+  result.name = crash_name(crash);
+  result.type = signal_name(crash.raw.signal.number);
+  result.message = shortened(headline(crash, directory), kLongestMessage);
+  if (const std::optional<StackLine> line = culprit(crash)) {
+    result.file = brief(path_from(line->location().file, directory), 500);
+    result.line = line->location().line;
+  }
+  result.body = crash_body(distinct, result.message, directory, report_path + ".txt");
+  result.output = fmt::format("[[ATTACHMENT|{}.txt]]\n[[ATTACHMENT|{}.json]]\n",
+                              brief(report_path, 4000), brief(report_path, 4000));
+  result.output = clipped(result.output, kLargestOutput);
+  return result;
+}
+
+// Equal names of different crashes are told apart by what is as stable as they are.
+void make_names_unique(std::vector<TestCase>& cases, const std::vector<DistinctCrash>& crashes) {
+  std::map<std::string, size_t> count;
+  for (const TestCase& test : cases) {
+    ++count[test.name];
+  }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const CrashReport& crash = crashes[i].first();
+    if (count[cases[i].name] > 1) {
+      cases[i].name +=
+          " [" +
+          (crash.signature.hash.empty() ? crash.id : crash.signature.hash.substr(0, kHashDigits)) +
+          "]";
+    }
+  }
+}
+
+TestCase lost_case(const Health& health) {
+  TestCase result;
+  result.name = "crashes were lost";
+  result.type = "lost";
+  result.message = counted(health.lost_crashes, "crash was", "crashes were") +
+                   " seen but not captured, so this report is incomplete";
+  result.body = result.message + "\n";
+  for (const std::string& problem : health.degraded) {
+    result.body += " " + brief(problem, 500) + "\n";
+  }
+  return result;
+}
+
+std::vector<TestCase> test_cases(const Session& session, const std::string& output_directory) {
+  const std::vector<DistinctCrash> crashes = distinct_crashes(session);
+  std::vector<TestCase> cases;
+  for (const DistinctCrash& crash : crashes) {
+    cases.push_back(crash_case(crash, session, output_directory));
+  }
+  make_names_unique(cases, crashes);
+  if (session.health.lost_crashes > 0) {
+    cases.push_back(lost_case(session.health));
+  }
+  if (cases.empty()) {
+    cases.emplace_back().name = "no crash";
+    cases.back().seconds = std::chrono::duration<double>(session.outcome.duration).count();
+  }
+  return cases;
+}
+
+void push_counters(tinyxml2::XMLPrinter& xml, const std::vector<TestCase>& cases, double seconds) {
+  size_t errors = 0;
+  for (const TestCase& test : cases) {
+    errors += test.type.empty() ? 0 : 1;
+  }
+  xml.PushAttribute("name", kSuite);
+  xml.PushAttribute("tests", std::to_string(cases.size()).c_str());
+  xml.PushAttribute("failures", "0");
+  xml.PushAttribute("errors", std::to_string(errors).c_str());
+  xml.PushAttribute("skipped", "0");
+  xml.PushAttribute("time", fmt::format("{:.3f}", seconds).c_str());
+}
+
+void push_case(tinyxml2::XMLPrinter& xml, const TestCase& test) {
+  xml.OpenElement("testcase");
+  xml.PushAttribute("classname", kSuite);
+  xml.PushAttribute("name", test.name.c_str());
+  xml.PushAttribute("time", fmt::format("{:.3f}", test.seconds).c_str());
+  if (!test.file.empty()) {
+    xml.PushAttribute("file", test.file.c_str());
+    if (test.line > 0) {
+      xml.PushAttribute("line", test.line);
+    }
+  }
+  if (!test.type.empty()) {
+    xml.OpenElement("error");
+    xml.PushAttribute("type", test.type.c_str());
+    xml.PushAttribute("message", test.message.c_str());
+    xml.PushText(test.body.c_str());
+    xml.CloseElement();
+  }
+  if (!test.output.empty()) {
+    xml.OpenElement("system-out");
+    xml.PushText(test.output.c_str());
+    xml.CloseElement();
+  }
+  xml.CloseElement();
+}
+
+}  // namespace
+
+std::string junit_xml(const Session& session, const std::string& directory) {
+  const std::vector<TestCase> cases = test_cases(session, directory);
+  const double seconds = std::chrono::duration<double>(session.outcome.duration).count();
+  tinyxml2::XMLPrinter xml;
+  xml.PushHeader(false, true);
+  xml.OpenElement("testsuites");
+  push_counters(xml, cases, seconds);
+  xml.OpenElement("testsuite");
+  push_counters(xml, cases, seconds);
+  xml.PushAttribute("timestamp", iso_seconds(session.outcome.started).c_str());
+  for (const TestCase& test : cases) {
+    push_case(xml, test);
+  }
+  xml.CloseElement();
+  xml.CloseElement();
+  return std::string(xml.CStr()) + "\n";
+}
+
+}  // namespace crashcrawler

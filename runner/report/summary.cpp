@@ -1,0 +1,149 @@
+// What a person reads at the end of the run. At most 25 lines, so that it fits a terminal under the
+// command's own last words: first the essence, then one block for each distinct crash while there
+// is room, last what else went wrong and where everything is. What must be said is laid out first,
+// the crashes get what is left of the lines.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "runner/base/signal_names.h"
+#include "runner/report/distinct.h"
+#include "runner/report/headline.h"
+#include "runner/report/report.h"
+#include "runner/report/stack.h"
+#include "runner/report/text.h"
+#include "runner/report/words.h"
+
+namespace crashcrawler {
+namespace {
+
+using TextLines = std::vector<std::string>;
+
+constexpr size_t kLines = 25;
+constexpr size_t kFrames = 3;
+constexpr size_t kDegradations = 2, kSoftErrors = 2, kLeftovers = 5;
+constexpr size_t kLongestCommand = 80, kLongestLine = 200;
+
+int command_status(const RunOutcome& outcome) {
+  return outcome.signal != 0 ? 128 + outcome.signal : outcome.exit_code;
+}
+
+std::string essence(const Session& session, size_t distinct, int exit_status) {
+  const RunOutcome& outcome = session.outcome;
+  std::string text = counted(session.crashes.size(), "crash", "crashes");
+  if (distinct != session.crashes.size()) {
+    text += fmt::format(" ({} distinct)", distinct);
+  }
+  text += " in " + duration_in_words(outcome.duration) + "; the command ";
+  text += outcome.signal != 0 ? "was killed by " + signal_name(outcome.signal)
+                              : "exited with " + std::to_string(outcome.exit_code);
+  if (outcome.interrupted) {
+    text += " after an interrupt";
+  }
+  if (exit_status != command_status(outcome)) {
+    text += fmt::format(", crashcrawler-run exits with {}", exit_status);
+  }
+  return text;
+}
+
+// The first entries on one line each, then how many more there are.
+void append_list(TextLines& lines, const std::string& intro, const TextLines& entries,
+                 size_t most) {
+  for (size_t i = 0; i < entries.size() && i < most; ++i) {
+    const bool cut = i + 1 == most && entries.size() > most;
+    lines.push_back(
+        intro + brief(entries[i], kLongestLine) +
+        (cut ? fmt::format(" (and {} more, see report.json)", entries.size() - most) : ""));
+  }
+}
+
+TextLines block(const DistinctCrash& distinct, size_t number, const Session& session,
+                const std::string& output_directory) {
+  const CrashReport& crash = distinct.first();
+  const std::string& directory = session.command.working_directory;
+  const std::string command = crash.raw.arguments.empty()
+                                  ? program_name(crash.raw)
+                                  : command_line(crash.raw.arguments, kLongestCommand);
+  TextLines lines{fmt::format("{}. {}: {}", number, command, signal_in_words(crash))};
+  if (distinct.reports.size() > 1) {
+    lines.back() += fmt::format("  x {}", distinct.reports.size());
+  }
+  std::vector<StackLine> stack = own_lines(crash);
+  if (const std::optional<StackLine> line = culprit(crash); stack.empty() && line) {
+    stack.push_back(*line);
+  }
+  for (size_t i = 0; i < stack.size() && i < kFrames; ++i) {
+    const std::string place = place_text(stack[i], crash.backtrace, directory);
+    const bool in_file = !stack[i].location().file.empty();
+    lines.push_back("     " + function_text(stack[i], crash.backtrace) +
+                    (place.empty() ? "" : (in_file ? " at " : " in ") + place));
+  }
+  lines.push_back(
+      "     " +
+      brief(output_path_from(output_directory + "/crashes/" + crash.id + ".txt", directory),
+            4 * kLongestLine));
+  return lines;
+}
+
+// What the collector could not do, and what is left behind.
+TextLines troubles(const Session& session) {
+  const Health& health = session.health;
+  TextLines lines;
+  if (const auto& leftovers = session.outcome.leftovers; !leftovers.empty()) {
+    std::string text = counted(leftovers.size(), "process", "processes") + " outlived the command:";
+    for (size_t i = 0; i < leftovers.size() && i < kLeftovers; ++i) {
+      text += fmt::format("{} {} ({})", i == 0 ? "" : ",", brief(leftovers[i].name, 40),
+                          leftovers[i].pid);
+    }
+    lines.push_back(text + (leftovers.size() > kLeftovers ? " ..." : ""));
+  }
+  if (health.lost_crashes > 0) {
+    lines.push_back("INCOMPLETE: " + counted(health.lost_crashes, "crash was", "crashes were") +
+                    " seen but not captured");
+  }
+  if (health.truncated > 0 || health.lost_records > 0) {
+    lines.push_back(fmt::format("{} not complete ({} lost)",
+                                counted(health.truncated, "crash is", "crashes are"),
+                                counted(health.lost_records, "record", "records")));
+  }
+  append_list(lines, "limited: ", health.degraded, kDegradations);
+  append_list(lines, "problem: ", session.soft_errors, kSoftErrors);
+  return lines;
+}
+
+}  // namespace
+
+std::string summary(const Session& session, const std::string& directory, int exit_status) {
+  const std::vector<DistinctCrash> crashes = distinct_crashes(session);
+  const TextLines trouble = troubles(session);
+  if (crashes.empty() && trouble.empty()) {
+    return "";
+  }
+  const std::string report =
+      output_path_from(directory + "/report.json", session.command.working_directory);
+  TextLines lines{essence(session, crashes.size(), exit_status)};
+  size_t room = kLines - trouble.size() - 2;  // the essence and the last line
+  for (size_t i = 0; i < crashes.size(); ++i) {
+    const TextLines next = block(crashes[i], i + 1, session, directory);
+    const size_t reserved = i + 1 < crashes.size() ? 1 : 0;  // for "and N more"
+    if (next.size() + reserved > room) {
+      lines.push_back(fmt::format(
+          "and {}, see {}",
+          counted(crashes.size() - i, "more distinct crash", "more distinct crashes"), report));
+      break;
+    }
+    lines.insert(lines.end(), next.begin(), next.end());
+    room -= next.size();
+  }
+  lines.insert(lines.end(), trouble.begin(), trouble.end());
+  lines.push_back("report: " + report);
+
+  std::string text;
+  for (const std::string& line : lines) {
+    text += "crashcrawler: " + shortened(printable(line, Lines::one), 4 * kLongestLine) + "\n";
+  }
+  return text;
+}
+
+}  // namespace crashcrawler

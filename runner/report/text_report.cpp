@@ -1,0 +1,242 @@
+// Laid out for 100 to 120 columns: the sentence, the facts, the stack that matters, and only then
+// what one looks up. Every text that comes from the dead process goes through brief(), so that a
+// line is a line.
+#include "runner/report/text_report.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+
+#include "runner/base/signal_names.h"
+#include "runner/report/headline.h"
+#include "runner/report/stack.h"
+#include "runner/report/text.h"
+#include "runner/report/words.h"
+
+namespace crashcrawler {
+namespace {
+
+constexpr size_t kColumns = 116;
+constexpr size_t kCrashedRows = 400, kOtherRows = 64;  // of a stack, after folding; JSON has all
+constexpr size_t kOtherThreads = 200;
+constexpr size_t kLongestValue = 1000;
+constexpr size_t kRegistersPerLine = 4;
+
+void fact(std::string& text, const char* name, const std::string& value) {
+  if (!value.empty()) {
+    text += fmt::format("{:<11}{}\n", name, brief(value, kLongestValue));
+  }
+}
+
+const char* trust_word(Trust trust) {
+  switch (trust) {
+    case Trust::context:
+      return "context";
+    case Trust::cfi:
+      return "cfi";
+    case Trust::frame_pointer:
+      return "frame pointer";
+    case Trust::scan:
+      return "scan";
+  }
+  return "scan";
+}
+
+std::string stack_row(const StackLine& line, const Backtrace& backtrace,
+                      const std::string& directory) {
+  const std::string number = fmt::format("#{}", line.index);
+  const std::string marks = line.inlined               ? "inlined"
+                            : line.frame->signal_frame ? "signal handler called"
+                                                       : trust_word(line.frame->trust);
+  const std::string head = fmt::format(" {:<4} {}", number, function_text(line, backtrace));
+  std::string place = place_text(line, backtrace, directory);
+  if (place.empty()) {
+    return head + " [" + marks + "]\n";
+  }
+  place = (line.location().file.empty() ? "in " : "at ") + place + " [" + marks + "]\n";
+  const bool fits = count_characters(head) + 1 + count_characters(place) <= kColumns;
+  return head + (fits ? " " : "\n        ") + place;
+}
+
+std::string signal_facts(const RawCrash& raw) {
+  const RawSignal& signal = raw.signal;
+  const std::string code = signal_code_name(signal.number, signal.code);
+  std::string text = fmt::format("{} ({}), code {} ({})", signal_name(signal.number), signal.number,
+                                 code.empty() ? "unknown" : code, signal.code);
+  if (has_fault_address(signal.number, signal.code)) {
+    text += ", address " + hex(signal.fault_address);
+  }
+  if (has_sender(signal.number, signal.code)) {
+    text += fmt::format(", sent by pid {} (uid {})", signal.sender_pid, signal.sender_uid);
+  }
+  return text;
+}
+
+std::string exit_facts(const RawCrash& raw) {
+  if (!raw.has_exit) {
+    return "not seen";
+  }
+  if (WIFSIGNALED(raw.wait_status)) {
+    return "killed by " + signal_name(WTERMSIG(raw.wait_status));
+  }
+  return "exited with " + std::to_string(WEXITSTATUS(raw.wait_status));
+}
+
+std::string parents(const std::vector<Ancestor>& ancestors) {
+  std::string text;
+  for (const Ancestor& ancestor : ancestors) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : " < ", ancestor.name, ancestor.pid);
+  }
+  return text;
+}
+
+std::string signature_facts(const Signature& signature) {
+  std::string text = signature.algorithm + " " + signature.hash;
+  for (const std::string& frame : signature.frames) {
+    text += (&frame == &signature.frames.front() ? ": " : " < ") + frame;
+  }
+  return signature.hash.empty() ? "" : text;
+}
+
+std::string registers_text(const ThreadBacktrace& thread, Architecture architecture) {
+  const int digits = architecture == Architecture::i386 ? 8 : 16;
+  std::string text;
+  size_t count = 0;
+  for (const auto& [name, value] : register_values(thread.registers, architecture)) {
+    text += fmt::format(" {:>8} {:0{}x}", name, value, digits);
+    text += ++count % kRegistersPerLine == 0 ? "\n" : " ";
+  }
+  if (count % kRegistersPerLine != 0) {
+    text.back() = '\n';
+  }
+  return text.empty() ? text : "\nRegisters\n" + text;
+}
+
+std::string thread_title(const ThreadBacktrace& thread) {
+  std::string title = "Thread " + std::to_string(thread.tid);
+  if (!thread.name.empty()) {
+    title += " \"" + brief(thread.name, kLongestValue) + "\"";
+  }
+  return title;
+}
+
+std::string other_threads_text(const CrashReport& report, const std::string& directory) {
+  std::string text;
+  size_t shown = 0;
+  for (const ThreadBacktrace& thread : report.backtrace.threads) {
+    if (&thread == crashed_thread(report.backtrace)) {
+      continue;
+    }
+    if (shown++ == kOtherThreads) {
+      return text + fmt::format("\n{} more threads are in {}.json\n",
+                                report.backtrace.threads.size() - 1 - kOtherThreads, report.id);
+    }
+    text += "\n" + thread_title(thread) + "\n" +
+            stack_text(thread, report.backtrace, directory, kOtherRows);
+  }
+  return text;
+}
+
+std::string modules_text(const std::vector<Module>& modules) {
+  if (modules.empty()) {
+    return "";
+  }
+  std::string text = "\nModules: base, file, package, build-id\n";
+  for (const Module& module : modules) {
+    const Package& package = module.package;
+    std::string line = fmt::format(" {:#014x} {}", module.base, brief(module.path, kLongestValue));
+    line += module.deleted ? " (deleted)" : "";
+    line += module.changed_on_disk ? " (changed on disk)" : "";
+    if (!package.name.empty()) {
+      line += ", " + brief(package.name + (package.version.empty() ? "" : " " + package.version),
+                           kLongestValue);
+    }
+    const std::string build_id = module.build_id.empty() ? "no build-id" : module.build_id;
+    const bool fits = count_characters(line) + 2 + build_id.size() <= kColumns;
+    text += line + (fits ? ", " : ",\n                ") + brief(build_id, kLongestValue) + "\n";
+  }
+  return text;
+}
+
+std::string problems_text(const CrashReport& report) {
+  std::string text;
+  if (report.raw.lost_records > 0) {
+    text += fmt::format(" {} lost in the kernel's ring buffer\n",
+                        counted(report.raw.lost_records, "record was", "records were"));
+  }
+  for (const std::vector<std::string>* problems :
+       {&report.raw.soft_errors, &report.backtrace.soft_errors}) {
+    for (const std::string& problem : *problems) {
+      text += " " + brief(problem, kLongestValue) + "\n";
+    }
+  }
+  return text.empty() ? text : "\nWhat is missing here\n" + text;
+}
+
+}  // namespace
+
+std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace,
+                       const std::string& directory, size_t rows) {
+  const std::vector<StackLine> lines = stack_lines(thread);
+  std::string text;
+  size_t row = 0, line = 0;
+  for (const Fold& fold : folded(thread.frames)) {
+    const size_t end = fold.first + std::max<size_t>(fold.length, 1);
+    while (line < lines.size() && lines[line].index < fold.first) {
+      ++line;  // skipped by the fold before
+    }
+    for (; line < lines.size() && lines[line].index < end; ++line) {
+      if (row++ == rows) {
+        return text +
+               fmt::format("      ... {} not shown here\n",
+                           counted(thread.frames.size() - lines[line].index + thread.elided_frames,
+                                   "more frame is", "more frames are"));
+      }
+      text += stack_row(lines[line], backtrace, directory);
+    }
+    if (fold.skipped > 0) {
+      text += fmt::format("      ... {} more of the same {}\n", fold.skipped,
+                          counted(fold.length, "frame", "frames"));
+    }
+  }
+  if (thread.elided_frames > 0) {
+    text += fmt::format("      ... and {}\n",
+                        counted(thread.elided_frames, "deeper frame", "deeper frames"));
+  }
+  if (!thread.stop_reason.empty()) {
+    text += "      " + brief(thread.stop_reason, kLongestValue) + "\n";
+  }
+  return text.empty() ? " no stack is known\n" : text;
+}
+
+std::string crash_text(const CrashReport& report, const Session& session) {
+  const RawCrash& raw = report.raw;
+  const std::string& directory = session.command.working_directory;
+  std::string text = headline(report, directory) + "\n\n";
+  fact(text, "Process",
+       fmt::format("{}, pid {}, uid {}, {}", program_name(raw), raw.pid, raw.uid,
+                   raw.architecture == Architecture::i386 ? "i386" : "x86_64"));
+  fact(text, "Executable", raw.executable);
+  fact(text, "Command", command_line(raw.arguments, kLongestValue));
+  fact(text, "Directory", raw.working_directory);
+  fact(text, "Parents", parents(raw.ancestors));
+  fact(text, "Time", iso_time(raw.time));
+  fact(text, "Signal", signal_facts(raw));
+  fact(text, "Exit", exit_facts(raw));
+  fact(text, "Signature", signature_facts(report.signature));
+
+  if (const ThreadBacktrace* thread = crashed_thread(report.backtrace)) {
+    text += "\n" + thread_title(*thread) + ", which crashed\n" +
+            stack_text(*thread, report.backtrace, directory, kCrashedRows) +
+            registers_text(*thread, raw.architecture);
+  } else {
+    text += "\nNo stack is known.\n";
+  }
+  text += other_threads_text(report, directory) + modules_text(report.backtrace.modules) +
+          problems_text(report);
+  return text + "\nWritten by crashcrawler " CRASHCRAWLER_VERSION "; the same for programs is in " +
+         report.id + ".json\n";
+}
+
+}  // namespace crashcrawler

@@ -1,0 +1,47 @@
+// Separate debug files: where distributions and objcopy put what strip took away.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runner/base/unique_fd.h"
+#include "runner/unwind/elf_handles.h"
+
+namespace crashcrawler {
+
+struct DebugFile {
+  UniqueFd fd;  // outlives elf
+  ElfHandle elf;
+  size_t size = 0;
+  std::string path;
+};
+
+class DebugFileSearch {
+ public:
+  // `root` is /usr/lib/debug but in tests.
+  explicit DebugFileSearch(std::string root = "/usr/lib/debug") : root_(std::move(root)) {}
+
+  // The debug file of the ELF file `elf` that the process had at `path`. Tried in the order of gdb:
+  // by build-id below the root; then the name in .gnu_debuglink beside the file, in .debug beside
+  // it, and below the root. A file counts only when its build-id agrees, or, where one of the two
+  // has none, the checksum of .gnu_debuglink.
+  std::optional<DebugFile> find(Elf* elf, const std::string& build_id,
+                                const std::string& path) const;
+
+ private:
+  std::string root_;
+};
+
+bool has_section(Elf* elf, std::string_view name);
+
+// Two lower-case digits for each byte.
+std::string hex_digits(std::string_view bytes);
+
+// The CRC-32 of .gnu_debuglink (that of zlib and IEEE 802.3).
+uint32_t debuglink_checksum(std::string_view bytes);
+
+}  // namespace crashcrawler

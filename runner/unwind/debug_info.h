@@ -1,0 +1,58 @@
+// Which function, inlined functions and source line the DWARF of one file gives for an address.
+#pragma once
+
+#include <elfutils/libdw.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runner/model/backtrace.h"
+#include "runner/unwind/die_name.h"
+
+namespace crashcrawler {
+
+struct DebugLocation {
+  FunctionName function;                 // empty names: only the line is known
+  std::optional<uint64_t> range_start;   // of the piece of the function that holds the address
+  SourceLocation location;               // in `function`
+  std::vector<InlinedFunction> inlines;  // innermost first
+};
+
+class DebugInfo {
+ public:
+  // Null: a file without debug information; nothing is ever found.
+  explicit DebugInfo(Dwarf* dwarf) : dwarf_(dwarf) {}
+
+  std::optional<DebugLocation> find(uint64_t address);
+
+ private:
+  struct Range {
+    uint64_t start, end;
+    Dwarf_Die die;
+  };
+  // Functions of one compilation unit, by start; filled in two steps because the second one reads
+  // every DIE.
+  struct Unit {
+    Dwarf_Die die;
+    std::vector<Range> functions;
+    bool looked_at_top = false, looked_inside = false;
+  };
+
+  Unit* unit_of(uint64_t address);
+  Unit* unit_at(const Dwarf_Die& die);
+  void map_all_units();
+  const Range* function_of(Unit& unit, uint64_t address);
+  void collect_functions(Unit& unit, bool inside);
+  void describe(Unit& unit, const Range& function, uint64_t address, DebugLocation& result);
+
+  Dwarf* dwarf_;
+  std::map<Dwarf_Off, Unit> units_;
+  std::vector<Range> unit_ranges_;  // of every unit, by start
+  bool mapped_all_units_ = false;
+};
+
+}  // namespace crashcrawler

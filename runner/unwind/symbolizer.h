@@ -1,0 +1,43 @@
+// Everything that one file says about an address of its code, asked once per address.
+#pragma once
+
+#include <elfutils/libdw.h>
+#include <libelf.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runner/model/backtrace.h"
+#include "runner/unwind/debug_info.h"
+#include "runner/unwind/symbol_table.h"
+
+namespace crashcrawler {
+
+struct ResolvedAddress {
+  std::string function, raw_function;  // as in Frame
+  std::optional<uint64_t> function_start;
+  SourceLocation location;
+  std::vector<InlinedFunction> inlines;
+};
+
+class Symbolizer {
+ public:
+  // `debug_file` and `dwarf` may be null.
+  Symbolizer(Elf* elf, Elf* debug_file, Dwarf* dwarf)
+      : symbols_({elf, debug_file}), debug_info_(dwarf) {}
+
+  // Stays valid until the next call.
+  const ResolvedAddress& resolve(uint64_t address);
+
+ private:
+  ResolvedAddress look_up(uint64_t address);
+
+  SymbolTable symbols_;
+  DebugInfo debug_info_;
+  std::unordered_map<uint64_t, ResolvedAddress> known_;
+};
+
+}  // namespace crashcrawler

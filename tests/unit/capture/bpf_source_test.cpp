@@ -1,0 +1,141 @@
+// The wrapper's end of the socket, with the test as the probe at the other end.
+#include "runner/capture/bpf_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "runner/capture/probe_protocol.h"
+#include "tests/unit/capture/records.h"
+
+namespace crashcrawler {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class FakeProbe {
+ public:
+  FakeProbe() {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    near_.reset(ends[0]);
+    far_.reset(ends[1]);
+  }
+
+  UniqueFd take_far_end() { return std::move(far_); }
+  void hang_up() { near_.reset(); }
+
+  void send(std::string_view bytes) const {
+    ASSERT_EQ(::send(near_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  void send_text(ProbeMessage type, std::string_view text) const {
+    const MessageHeader header{static_cast<uint16_t>(type), kProtocolVersion,
+                               static_cast<uint32_t>(sizeof(MessageHeader) + text.size())};
+    send({reinterpret_cast<const char*>(&header), sizeof header});
+    send(text);
+  }
+  void send_end(uint64_t lost_crashes) const {
+    EndMessage end{};
+    end.header = {static_cast<uint16_t>(ProbeMessage::end), kProtocolVersion, sizeof end};
+    end.counters.lost_crashes = lost_crashes;
+    send({reinterpret_cast<const char*>(&end), sizeof end});
+  }
+  template <typename Message>
+  Message receive() const {
+    Message message{};
+    EXPECT_EQ(::recv(near_.get(), &message, sizeof message, MSG_WAITALL),
+              static_cast<ssize_t>(sizeof message));
+    return message;
+  }
+
+ private:
+  UniqueFd near_, far_;
+};
+
+TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/sys/fs/cgroup/run");
+  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  ASSERT_TRUE(source) << source.error().message;
+  EXPECT_EQ(source->cgroup(), "/sys/fs/cgroup/run");
+  EXPECT_EQ(probe.receive<BeginMessage>().held_pid, 42);
+
+  source->kill_tree();
+  EXPECT_EQ(probe.receive<PlainMessage>().header.type,
+            static_cast<uint16_t>(ProbeMessage::kill_tree));
+  probe.send(process_record());
+  probe.send(exit_record());
+  probe.send_end(2);
+  const Captured captured = source->finish();
+
+  ASSERT_EQ(captured.crashes.size(), 1u);
+  EXPECT_TRUE(captured.complete);
+  EXPECT_EQ(captured.health.lost_crashes, 2u);
+  EXPECT_THAT(captured.health.degraded, IsEmpty());
+}
+
+TEST(BpfSource, MessagesMayArriveInAnyPieces) {
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/cgroup");
+  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  ASSERT_TRUE(source);
+  const std::string stream = process_record() + exit_record();
+  for (size_t i = 0; i < stream.size(); i += 7) {
+    probe.send(std::string_view(stream).substr(i, 7));
+  }
+  probe.send_end(0);
+
+  EXPECT_EQ(source->finish().crashes.size(), 1u);
+}
+
+TEST(BpfSource, TheReasonOfTheProbeIsTheError) {
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::failed, "no cgroup2; mount one");
+  const Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+
+  ASSERT_FALSE(source);
+  EXPECT_EQ(source.error().message, "no cgroup2; mount one");
+}
+
+TEST(BpfSource, AProbeThatSaysNothingIsAnError) {
+  FakeProbe probe;
+  UniqueFd far = probe.take_far_end();
+  probe.hang_up();
+
+  EXPECT_FALSE(BpfSource::begin(std::move(far), 42, {}));
+}
+
+TEST(BpfSource, AProbeThatDiesInTheMiddleOfARecordLosesNothingSilently) {
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/cgroup");
+  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  ASSERT_TRUE(source);
+  probe.send(process_record());
+  probe.send(std::string_view(exit_record()).substr(0, 30));
+  probe.hang_up();
+  const Captured captured = source->finish();
+
+  EXPECT_FALSE(captured.complete);
+  EXPECT_EQ(captured.crashes.size(), 1u);
+  EXPECT_EQ(captured.health.truncated, 1u);
+  EXPECT_THAT(captured.health.degraded, Contains(HasSubstr("ended before the run did")));
+}
+
+TEST(BpfSource, AnAbsurdSizeEndsTheStreamInsteadOfTheProgram) {
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/cgroup");
+  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  ASSERT_TRUE(source);
+  const MessageHeader absurd{CC_RECORD_PROCESS, CC_RECORD_VERSION, 0xffffffff};
+  probe.send({reinterpret_cast<const char*>(&absurd), sizeof absurd});
+
+  EXPECT_FALSE(source->finish().complete);
+}
+
+}  // namespace
+}  // namespace crashcrawler

@@ -1,0 +1,221 @@
+#include "runner/capture/crash_assembler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/unit/capture/records.h"
+
+namespace crashcrawler {
+namespace {
+
+using namespace std::string_literals;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> whole_train() {
+  return {process_record(),
+          path_record(CC_PATH_EXE, "victim\0bin\0usr\0"s),
+          path_record(CC_PATH_CWD, ""),
+          bytes_record(CC_BYTES_ARGV, 0, 0x7000, "victim\0x"s),
+          thread_record(4711, true, 0x7ffe1010),
+          bytes_record(CC_BYTES_STACK, 4711, 0x7ffe1000, std::string(4096, 'a')),
+          bytes_record(CC_BYTES_STACK, 4711, 0x7ffe2000, std::string(4096, 'b')),
+          thread_record(4712, false, 0x7f001000),
+          bytes_record(CC_BYTES_STACK, 4712, 0x7f001000, "other"),
+          path_record(CC_PATH_MAPPING, "victim\0bin\0usr\0"s, 8 << 20 | 1, 77, CC_PATH_DELETED),
+          mapping_record(0x401000, 0x402000, 8 << 20 | 1, 77),
+          mapping_record(0x400000, 0x401000, 8 << 20 | 1, 77),
+          exit_record()};
+}
+
+std::vector<RawCrash> assemble(const std::vector<std::string>& records) {
+  CrashAssembler assembler([](RawCrash&) {});
+  for (const std::string& record : records) {
+    assembler.feed(record);
+  }
+  return assembler.take();
+}
+
+TEST(CrashAssembler, AWholeTrainBecomesOneCrashWithNothingMissing) {
+  const std::vector<RawCrash> crashes = assemble(whole_train());
+
+  ASSERT_EQ(crashes.size(), 1u);
+  const RawCrash& crash = crashes[0];
+  EXPECT_THAT(crash.soft_errors, IsEmpty());
+  EXPECT_EQ(crash.pid, 4711);
+  EXPECT_EQ(crash.name, "victim");
+  EXPECT_EQ(crash.signal.number, 11);
+  EXPECT_EQ(crash.signal.code, 1);
+  EXPECT_EQ(crash.signal.fault_address, 0xbeefu);
+  EXPECT_EQ(crash.executable, "/usr/bin/victim");
+  EXPECT_EQ(crash.working_directory, "/");
+  EXPECT_THAT(crash.arguments, ElementsAre("victim", "x"));
+  EXPECT_THAT(crash.auxv, ElementsAre(std::pair<uint64_t, uint64_t>(3, 0x400040)));
+  EXPECT_TRUE(crash.has_exit);
+  EXPECT_EQ(crash.wait_status, 0x8b);
+  ASSERT_EQ(crash.threads.size(), 2u);
+  EXPECT_TRUE(crash.threads[0].crashed);
+  ASSERT_EQ(crash.threads[0].stack.size(), 1u) << "pages that touch are joined";
+  EXPECT_EQ(crash.threads[0].stack[0].address, 0x7ffe1000u);
+  EXPECT_EQ(crash.threads[0].stack[0].bytes.size(), 8192u);
+  EXPECT_EQ(crash.threads[1].stack[0].bytes, "other");
+  ASSERT_EQ(crash.mappings.size(), 2u);
+  EXPECT_EQ(crash.mappings[0].start, 0x400000u) << "ascending";
+  EXPECT_EQ(crash.mappings[1].path, "/usr/bin/victim");
+  EXPECT_TRUE(crash.mappings[1].deleted);
+  EXPECT_EQ(crash.mappings[1].device_major, 8u);
+  EXPECT_EQ(crash.mappings[1].device_minor, 1u);
+}
+
+TEST(CrashAssembler, InterleavedProcessesAreKeptApart) {
+  constexpr cc_key other{4811, 0, 5};
+  const auto crashes =
+      assemble({process_record(11), process_record(6, other), exit_record(6, other),
+                thread_record(4711, true, 0), exit_record()});
+
+  ASSERT_EQ(crashes.size(), 2u);
+  EXPECT_EQ(crashes[0].signal.number, 11);
+  EXPECT_EQ(crashes[1].signal.number, 6);
+  EXPECT_EQ(crashes[0].threads.size(), 1u);
+  EXPECT_THAT(crashes[1].threads, IsEmpty());
+}
+
+TEST(CrashAssembler, OnePidUsedTwiceIsTwoCrashes) {
+  constexpr cc_key again{kKey.tgid, 0, kKey.start_ns + 1};
+  EXPECT_EQ(
+      assemble({process_record(), exit_record(), process_record(11, again), exit_record(11, again)})
+          .size(),
+      2u);
+}
+
+TEST(CrashAssembler, TheHookSeesEachCrashOnceAndComplete) {
+  std::vector<std::string> executables;
+  CrashAssembler assembler([&](RawCrash& crash) { executables.push_back(crash.executable); });
+  for (const std::string& record : whole_train()) {
+    EXPECT_THAT(executables, IsEmpty());
+    assembler.feed(record);
+  }
+  assembler.take();
+
+  EXPECT_THAT(executables, ElementsAre("/usr/bin/victim"));
+}
+
+TEST(CrashAssembler, ARunThatEndsBeforeTheExitRecordSaysSo) {
+  auto records = whole_train();
+  records.pop_back();
+  const auto crashes = assemble(records);
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_FALSE(crashes[0].has_exit);
+  EXPECT_EQ(crashes[0].threads[0].stack.size(), 1u) << "what came is in place";
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("its last record is missing")));
+}
+
+TEST(CrashAssembler, AMissingFirstRecordLeavesTheSignalOfTheExitStatus) {
+  const auto crashes = assemble({thread_record(4711, true, 0), exit_record(0x8b)});
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_EQ(crashes[0].pid, 4711);
+  EXPECT_EQ(crashes[0].signal.number, 11);
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("first record of this crash is missing")));
+}
+
+TEST(CrashAssembler, RecordsAfterTheLastAreTakenAndSaid) {
+  const auto crashes = assemble({process_record(), exit_record(), thread_record(4711, true, 0)});
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_EQ(crashes[0].threads.size(), 1u);
+  EXPECT_THAT(crashes[0].soft_errors,
+              Contains(HasSubstr("after the one that should have been the last")));
+}
+
+TEST(CrashAssembler, LossAndTruncationAreSaid) {
+  auto exit = record_of<cc_exit>(CC_RECORD_EXIT);
+  exit.lost_records = 3;
+  exit.mappings = CC_MAPPINGS + 5;
+  exit.mappings_state = CC_MAPPINGS_NONE;
+  const auto crashes =
+      assemble({process_record(), path_record(CC_PATH_EXE, "deep\0"s, 0, 0, CC_PATH_TRUNCATED),
+                bytes_of(exit)});
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_EQ(crashes[0].lost_records, 3u);
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("3 records of this crash did not fit")));
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("5 regions of the memory map")));
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("memory map could not be walked")));
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("a path was too long")));
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("argument list is longer")));
+}
+
+TEST(CrashAssembler, AHoleInsideTheStackIsSaidOneBehindItsEndIsNot) {
+  const std::string page(4096, 's');
+  const std::vector<std::string> train = {process_record(),
+                                          thread_record(4711, true, 0x10000),
+                                          bytes_record(CC_BYTES_STACK, 4711, 0x10000, page),
+                                          bytes_record(CC_BYTES_STACK, 4711, 0x13000, page),
+                                          bytes_record(CC_BYTES_STACK, 4711, 0x20000, page),
+                                          mapping_record(0x10000, 0x14000, 0, 0),
+                                          mapping_record(0x20000, 0x21000, 0, 0),
+                                          exit_record()};
+  const auto crashes = assemble(train);
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_THAT(crashes[0].soft_errors,
+              Contains(HasSubstr("8192 bytes inside the stack of thread 4711")));
+}
+
+TEST(CrashAssembler, ThirtyTwoBitProcessesAreKnownByTheirCodeSegment) {
+  auto thread = record_of<cc_thread>(CC_RECORD_THREAD);
+  thread.flags = CC_THREAD_CRASHED;
+  thread.registers.cs = 0x23;
+  EXPECT_EQ(assemble({process_record(), bytes_of(thread), exit_record()})[0].architecture,
+            Architecture::i386);
+}
+
+TEST(CrashAssembler, EveryLengthOfEveryRecordIsSurvivedAndMarked) {
+  for (const std::string& record : whole_train()) {
+    for (size_t length = 0; length < record.size(); length += length < 64 ? 1 : 61) {
+      CrashAssembler assembler([](RawCrash&) {});
+      assembler.feed(std::string_view(record).substr(0, length));
+      const auto crashes = assembler.take();
+      if (length < sizeof(cc_record)) {
+        EXPECT_EQ(assembler.malformed_records(), 1u) << length;
+        EXPECT_THAT(crashes, IsEmpty());
+      } else {
+        ASSERT_EQ(crashes.size(), 1u) << length;
+        EXPECT_THAT(crashes[0].soft_errors, Contains("a record was cut short")) << length;
+      }
+    }
+  }
+}
+
+TEST(CrashAssembler, AnotherVersionIsCountedAndNotMisread) {
+  std::string record = process_record();
+  record[2] = 99;
+  CrashAssembler assembler([](RawCrash&) {});
+  assembler.feed(record);
+
+  EXPECT_EQ(assembler.malformed_records(), 1u);
+  EXPECT_THAT(assembler.take(), IsEmpty());
+}
+
+TEST(CrashAssembler, RandomBytesInEveryFieldAreSurvived) {
+  std::mt19937 random(20220701);
+  for (int round = 0; round < 300; ++round) {
+    CrashAssembler assembler([](RawCrash&) {});
+    for (std::string record : whole_train()) {
+      for (size_t i = sizeof(cc_record); i < record.size(); i += 1 + random() % 97) {
+        record[i] = static_cast<char>(random());
+      }
+      assembler.feed(record);
+    }
+    EXPECT_EQ(assembler.take().size(), 1u);
+  }
+}
+
+}  // namespace
+}  // namespace crashcrawler

@@ -1,0 +1,94 @@
+#include "runner/capture/pin_files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace crashcrawler {
+namespace {
+
+class PinFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "pin.XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  RawCrash crash_with(const std::string& path) {
+    struct stat status {};
+    ::stat(path.c_str(), &status);
+    Mapping mapping;
+    mapping.executable = true;
+    mapping.path = path;
+    mapping.inode = status.st_ino;
+    RawCrash crash;
+    crash.mappings.push_back(mapping);
+    return crash;
+  }
+  std::string file(const std::string& name, const std::string& content) {
+    std::ofstream(directory_ + "/" + name) << content;
+    return directory_ + "/" + name;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(PinFiles, AFileStaysReadableAfterItIsDeleted) {
+  const std::string path = file("program", "code");
+  const RawCrash crash = crash_with(path);
+  PinnedFiles files;
+  pin_files(crash, files);
+  ::unlink(path.c_str());
+
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  char content[5] = "";
+  ASSERT_EQ(::pread(pinned.fd.get(), content, 4, 0), 4);
+  EXPECT_STREQ(content, "code");
+}
+
+TEST_F(PinFiles, AReplacedFileIsNotTakenForTheMappedOne) {
+  const std::string path = file("program", "old");
+  const RawCrash crash = crash_with(path);
+  std::filesystem::rename(file("new", "new"), path);
+  PinnedFiles files;
+  pin_files(crash, files);
+
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  EXPECT_TRUE(pinned.changed);
+  EXPECT_FALSE(pinned.fd);
+}
+
+TEST_F(PinFiles, AMissingFileKeepsTheReason) {
+  RawCrash crash = crash_with(directory_ + "/nothing");
+  PinnedFiles files;
+  pin_files(crash, files);
+
+  EXPECT_EQ(files.at(file_key(crash.mappings[0])).error, "No such file or directory");
+}
+
+TEST_F(PinFiles, DataFilesAreNotOpened) {
+  RawCrash crash = crash_with(file("archive", "data"));
+  crash.mappings[0].executable = false;
+  PinnedFiles files;
+  pin_files(crash, files);
+
+  EXPECT_TRUE(files.empty());
+}
+
+TEST(ReadAncestors, ALivingOneHasItsCommandLineADeadOneItsName) {
+  RawCrash crash;
+  crash.ancestors = {{::getpid(), "me", {}}, {0x7ffffff0, "gone", {}}};
+  read_ancestors(crash);
+
+  EXPECT_FALSE(crash.ancestors[0].arguments.empty());
+  EXPECT_TRUE(crash.ancestors[1].arguments.empty());
+}
+
+}  // namespace
+}  // namespace crashcrawler

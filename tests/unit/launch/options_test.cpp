@@ -1,0 +1,136 @@
+#include "runner/main/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace crashcrawler {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using Words = std::vector<std::string>;
+
+RunOptions parsed(const Words& arguments) {
+  const auto result = parse_options(arguments);
+  if (const auto* text = std::get_if<TextToPrint>(&result)) {
+    ADD_FAILURE() << text->text;
+    return {};
+  }
+  return std::get<RunOptions>(result);
+}
+
+TextToPrint refused(const Words& arguments) {
+  const auto result = parse_options(arguments);
+  const auto* text = std::get_if<TextToPrint>(&result);
+  return text ? *text : TextToPrint{"accepted", -1};
+}
+
+TEST(Options, TheCommandBeginsAtTheFirstWordThatIsNoOptionOfOurs) {
+  const struct {
+    Words arguments, command;
+  } cases[] = {
+      {{"--", "ctest", "-j4"}, {"ctest", "-j4"}},
+      {{"ctest", "-j4"}, {"ctest", "-j4"}},
+      {{"-v", "ctest", "-v", "--output-dir", "x"}, {"ctest", "-v", "--output-dir", "x"}},
+      {{"--output-dir", "out", "ctest", "--help"}, {"ctest", "--help"}},
+      {{"ctest", "--", "--version"}, {"ctest", "--", "--version"}},
+      {{"--", "-v"}, {"-v"}},
+      {{"--", "--", "x"}, {"--", "x"}},
+      {{"--", "--bogus"}, {"--bogus"}},
+      {{"--", "echo", "", "two words", "--leftovers"}, {"echo", "", "two words", "--leftovers"}},
+      {{"sh", "-c", "exit 3"}, {"sh", "-c", "exit 3"}},
+      {{"--keep-core", "--", "a", "--keep-core=false"}, {"a", "--keep-core=false"}},
+      {{"env", "A=B", "x"}, {"env", "A=B", "x"}},
+      {{"--", "++"}, {"++"}},
+  };
+  for (const auto& c : cases) {
+    EXPECT_THAT(parsed(c.arguments).command.arguments, ElementsAreArray(c.command));
+  }
+}
+
+TEST(Options, Defaults) {
+  const RunOptions options = parsed({"true"});
+  EXPECT_EQ(options.output_directory, "crashcrawler-out");
+  EXPECT_EQ(options.linger, std::chrono::seconds(2));
+  EXPECT_EQ(options.leftovers, LeftoverPolicy::leave);
+  EXPECT_EQ(options.fail_on, FailOn::crash);
+  EXPECT_EQ(options.crash_stack_bytes, 64u << 10);
+  EXPECT_EQ(options.thread_stack_bytes, 16u << 10);
+  EXPECT_EQ(options.ring_bytes, 16u << 20);
+  EXPECT_FALSE(options.keep_core || options.best_effort || options.verbose);
+  EXPECT_EQ(options.user, "");
+  EXPECT_THAT(options.command.working_directory, StartsWith("/"));
+}
+
+TEST(Options, AreTaken) {
+  const RunOptions options =
+      parsed({"--output-dir", "some where", "--linger=500ms", "--leftovers", "kill", "--keep-core",
+              "--user", "ci", "--fail-on=never", "--best-effort", "--stack-size", "5000",
+              "--thread-stack-size", "32K", "--ring-size", "5M", "--verbose", "--", "true"});
+  EXPECT_EQ(options.output_directory, "some where");
+  EXPECT_EQ(options.linger, std::chrono::milliseconds(500));
+  EXPECT_EQ(options.leftovers, LeftoverPolicy::kill);
+  EXPECT_EQ(options.fail_on, FailOn::never);
+  EXPECT_EQ(options.crash_stack_bytes, 8192u) << "whole pages";
+  EXPECT_EQ(options.thread_stack_bytes, 32u << 10);
+  EXPECT_EQ(options.ring_bytes, 8u << 20) << "a power of two";
+  EXPECT_TRUE(options.keep_core && options.best_effort && options.verbose);
+  EXPECT_EQ(options.user, "ci");
+  EXPECT_EQ(parsed({"--leftovers=wait", "x"}).leftovers, LeftoverPolicy::wait);
+  EXPECT_EQ(parsed({"--linger", "0s", "x"}).linger.count(), 0);
+}
+
+TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
+  const struct {
+    Words arguments;
+    std::string text;
+  } cases[] = {
+      {{}, "no command to run"},
+      {{"--"}, "no command to run"},
+      {{"-v"}, "no command to run"},
+      {{"--bogus", "--", "true"},
+       "unknown option --bogus (did you forget `--` before the command?)"},
+      {{"--bogus"}, "unknown option --bogus"},
+      {{"-j4", "ctest"}, "unknown option -j4"},
+      {{"--output-dir"}, "--output-dir"},
+      {{"--linger", "2", "--", "x"}, "--linger: '2' is no duration; write it as 500ms or 2s"},
+      {{"--linger", "1.5s", "--", "x"}, "'1.5s' is no duration"},
+      {{"--linger", "-1s", "--", "x"}, "'-1s' is no duration"},
+      {{"--linger", "99999999999999s", "--", "x"}, "is no duration"},
+      {{"--leftovers", "eat", "--", "x"}, "--leftovers: 'eat' is none of kill, leave, wait"},
+      {{"--fail-on", "new", "--", "x"}, "--fail-on: 'new' is none of crash, never"},
+      {{"--stack-size", "64k", "--", "x"},
+       "--stack-size: '64k' is no size between 4096 and 8388608 bytes"},
+      {{"--stack-size", "100M", "--", "x"}, "'100M' is no size"},
+      {{"--stack-size", "0", "--", "x"}, "'0' is no size"},
+      {{"--ring-size", "18446744073709551615K", "--", "x"}, "is no size"},
+      {{"--ring-size", "", "--", "x"}, "no size"},
+  };
+  for (const auto& c : cases) {
+    const TextToPrint text = refused(c.arguments);
+    EXPECT_EQ(text.exit_status, 125) << c.text;
+    EXPECT_THAT(text.text, StartsWith("crashcrawler-run: "));
+    EXPECT_THAT(text.text, HasSubstr(c.text));
+    EXPECT_THAT(text.text, HasSubstr("Usage: crashcrawler-run [options] -- command"));
+  }
+}
+
+TEST(Options, HelpAndVersionAreNoMistake) {
+  const TextToPrint help = refused({"--help"});
+  EXPECT_EQ(help.exit_status, 0);
+  for (const char* option :
+       {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user", "--fail-on",
+        "--best-effort", "--stack-size", "--thread-stack-size", "--ring-size", "--verbose"}) {
+    EXPECT_THAT(help.text, HasSubstr(option));
+  }
+  EXPECT_EQ(refused({"-h"}).text, help.text);
+  EXPECT_EQ(refused({"--version"}).exit_status, 0);
+  EXPECT_THAT(refused({"--version"}).text, StartsWith("crashcrawler-run "));
+  EXPECT_THAT(refused({"--version"}).text, EndsWith("\n"));
+}
+
+}  // namespace
+}  // namespace crashcrawler

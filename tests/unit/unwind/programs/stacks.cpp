@@ -1,0 +1,145 @@
+// Dies on purpose, in the way its argument names, with stacks of known frames. The tests find lines
+// by the words after "MARK:". Built in many flavours; see the CMakeLists.txt above.
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+
+namespace shop {
+
+volatile int after;  // written after every call, so that none of them becomes a jump
+int* volatile nowhere = nullptr;
+void (*volatile target)() = nullptr;
+
+namespace {
+
+ALWAYS_INLINE void put(int* where, int value) {
+  *where = value;  // MARK: put
+}
+
+}  // namespace
+
+struct Shelf {
+  int* slot;
+
+  ALWAYS_INLINE void put_twice(int value) {
+    put(slot, value);  // MARK: put_twice
+    after = after + 1;
+    put(slot, value);
+  }
+};
+
+template <typename T>
+NOINLINE void inner(T* where) {
+  Shelf shelf{where};
+  shelf.put_twice(3);  // MARK: inner
+  after = after + 1;
+}
+
+NOINLINE void middle(int* where) {
+  inner<int>(where);  // MARK: middle
+  after = after + 1;
+}
+
+NOINLINE void outer(int* where) {
+  middle(where);  // MARK: outer
+  after = after + 1;
+}
+
+NOINLINE void call_target() {
+  target();  // MARK: call_target
+  after = after + 1;
+}
+
+NOINLINE void give_up() {
+  abort();  // MARK: give_up
+}
+
+void on_segv(int) {
+  abort();  // MARK: on_segv
+}
+
+NOINLINE void install_handler(int flags) {
+  static char other_stack[65536];
+  stack_t stack{};
+  stack.ss_sp = other_stack;
+  stack.ss_size = sizeof other_stack;
+  sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_handler = on_segv;
+  action.sa_flags = flags;
+  sigaction(SIGSEGV, &action, nullptr);
+}
+
+NOINLINE int recurse(int depth) {
+  if (depth == 0) {
+    *nowhere = 1;
+  }
+  const int below = recurse(depth - 1);  // MARK: recurse
+  after = after + 1;
+  return below + depth;
+}
+
+// Writes over its own return address and what lies above it.
+NOINLINE void smash() {
+  void* volatile* frame = static_cast<void**>(__builtin_frame_address(0));
+  for (int i = 0; i < 3; ++i) {
+    frame[i] = reinterpret_cast<void*>(0x4141414141414141);
+  }
+}
+
+NOINLINE void call_smash() {
+  volatile char room[64];
+  room[0] = 0;
+  smash();
+  after = after + room[0];
+}
+
+void* worker(void*) {
+  outer(nowhere);  // MARK: worker
+  return nullptr;
+}
+
+NOINLINE void run_thread() {
+  pthread_t thread;
+  pthread_create(&thread, nullptr, worker, nullptr);
+  pthread_join(thread, nullptr);
+}
+
+NOINLINE void run(const char* what) {
+  if (strcmp(what, "null_call") == 0) {
+    call_target();
+  } else if (strcmp(what, "wild_jump") == 0) {
+    target = reinterpret_cast<void (*)()>(0x123456);
+    call_target();
+  } else if (strcmp(what, "abort") == 0) {
+    give_up();
+  } else if (strcmp(what, "handler") == 0) {
+    install_handler(0);
+  } else if (strcmp(what, "handler_on_other_stack") == 0) {
+    install_handler(SA_ONSTACK);
+  } else if (strcmp(what, "handler_of_null_call") == 0) {
+    install_handler(0);
+    call_target();
+  } else if (strcmp(what, "recursion") == 0) {
+    recurse(600);
+  } else if (strcmp(what, "stack_overflow") == 0) {
+    recurse(-1);
+  } else if (strcmp(what, "smash") == 0) {
+    call_smash();
+  } else if (strcmp(what, "thread") == 0) {
+    run_thread();
+  }
+  outer(nowhere);  // MARK: run
+  after = after + 1;
+}
+
+}  // namespace shop
+
+int main(int, char** arguments) {
+  shop::run(arguments[1]);  // MARK: main
+  return shop::after;
+}
