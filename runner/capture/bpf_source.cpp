@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -91,7 +92,7 @@ struct BpfSource::State {
   explicit State(UniqueFd connected)
       : socket(std::move(connected)), reader(socket.get()), assembler([this](RawCrash& crash) {
           pin_files(crash, files);
-          read_ancestors(crash);
+          read_ancestors(crash, ::getpid());
         }) {}
 
   ~State() {

@@ -51,7 +51,12 @@ void pin_files(const RawCrash& crash, PinnedFiles& files) {
   }
 }
 
-void read_ancestors(RawCrash& crash) {
+void read_ancestors(RawCrash& crash, pid_t wrapper) {
+  const auto outside = std::ranges::find(crash.ancestors, wrapper, &Ancestor::pid);
+  if (outside == crash.ancestors.end()) {
+    return;
+  }
+  crash.ancestors.erase(outside, crash.ancestors.end());
   for (Ancestor& ancestor : crash.ancestors) {
     const Result<std::string> block =
         read_file("/proc/" + std::to_string(ancestor.pid) + "/cmdline");

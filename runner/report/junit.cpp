@@ -188,7 +188,7 @@ std::string junit_xml(const Session& session, const std::string& directory) {
   const std::vector<TestCase> cases = test_cases(session, directory);
   const double seconds = std::chrono::duration<double>(session.outcome.duration).count();
   tinyxml2::XMLPrinter xml;
-  xml.PushHeader(false, true);
+  xml.PushDeclaration("xml version=\"1.0\" encoding=\"UTF-8\"");
   xml.OpenElement("testsuites");
   push_counters(xml, cases, seconds);
   xml.OpenElement("testsuite");

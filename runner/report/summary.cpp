@@ -73,11 +73,15 @@ TextLines block(const DistinctCrash& distinct, size_t number, const Session& ses
   if (const std::optional<StackLine> line = culprit(crash); stack.empty() && line) {
     stack.push_back(*line);
   }
-  for (size_t i = 0; i < stack.size() && i < kFrames; ++i) {
+  const size_t most = lines.size() + kFrames;
+  for (size_t i = 0; i < stack.size() && lines.size() < most; ++i) {
     const std::string place = place_text(stack[i], crash.backtrace, directory);
     const bool in_file = !stack[i].location().file.empty();
-    lines.push_back("     " + function_text(stack[i], crash.backtrace) +
-                    (place.empty() ? "" : (in_file ? " at " : " in ") + place));
+    std::string line = "     " + function_text(stack[i], crash.backtrace) +
+                       (place.empty() ? "" : (in_file ? " at " : " in ") + place);
+    if (line != lines.back()) {  // a recursion says nothing new
+      lines.push_back(std::move(line));
+    }
   }
   lines.push_back(
       "     " +

@@ -205,7 +205,7 @@ std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace
                         counted(thread.elided_frames, "deeper frame", "deeper frames"));
   }
   if (!thread.stop_reason.empty()) {
-    text += "      " + brief(thread.stop_reason, kLongestValue) + "\n";
+    text += "      (" + brief(thread.stop_reason, kLongestValue) + ")\n";
   }
   return text.empty() ? " no stack is known\n" : text;
 }

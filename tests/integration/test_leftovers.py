@@ -56,7 +56,7 @@ class Leftovers(Outliving):
         return harness.Outcome(subprocess.CompletedProcess([], process.returncode, "", stderr), self.folder / "out")
 
     def test_leave_is_the_default(self):
-        process, daemon = self.start("--linger=0")
+        process, daemon = self.start("--linger=0s")
         outcome = self.wait(process)
         self.assertEqual(outcome.status, 0, outcome)
         self.assert_lives_elsewhere(daemon)
@@ -75,7 +75,7 @@ class Leftovers(Outliving):
         self.assert_lives_elsewhere(daemon)
 
     def test_kill(self):
-        process, daemon = self.start("--linger=0", "--leftovers=kill")
+        process, daemon = self.start("--linger=0s", "--leftovers=kill")
         outcome = self.wait(process)
         self.assertEqual(outcome.status, 0, outcome)
         self.assert_dead(daemon)
@@ -84,7 +84,7 @@ class Leftovers(Outliving):
         harness.assert_nothing_left(self.before)
 
     def test_wait(self):
-        process, daemon = self.start("--linger=0", "--leftovers=wait")
+        process, daemon = self.start("--linger=0s", "--leftovers=wait")
         self.assertIsNone(process.poll())
         self.fifo.write_text("exit")
         outcome = self.wait(process)
@@ -93,7 +93,7 @@ class Leftovers(Outliving):
         self.assert_dead(daemon)
 
     def test_late_crash_is_reported(self):
-        for options in (["--linger=60"], ["--linger=0", "--leftovers=wait"]):
+        for options in (["--linger=60s"], ["--linger=0s", "--leftovers=wait"]):
             with self.subTest(options):
                 process, daemon = self.start(*options)
                 self.fifo.write_text("crash")
@@ -105,7 +105,7 @@ class Leftovers(Outliving):
                 self.assertEqual(outcome.report()["run"].get("leftover_processes", []), [])
 
     def test_sigint_ends_the_lingering(self):
-        process, daemon = self.start("--linger=3600")
+        process, daemon = self.start("--linger=3600s")
         process.send_signal(signal.SIGINT)
         outcome = self.wait(process)
         self.assertEqual(outcome.status, 0, outcome)

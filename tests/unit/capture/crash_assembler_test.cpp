@@ -168,6 +168,19 @@ TEST(CrashAssembler, AHoleInsideTheStackIsSaidOneBehindItsEndIsNot) {
               Contains(HasSubstr("8192 bytes inside the stack of thread 4711")));
 }
 
+TEST(CrashAssembler, PagesAboveTheFirstFrameThatNobodyTouchedAreNoHole) {
+  cc_process process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.start_stack = 0x10f00;
+  const std::string page(4096, 's');
+  const auto crashes = assemble({bytes_of(process), thread_record(4711, true, 0x10000),
+                                 bytes_record(CC_BYTES_STACK, 4711, 0x10000, page),
+                                 bytes_record(CC_BYTES_STACK, 4711, 0x13000, page),
+                                 mapping_record(0x10000, 0x14000, 0, 0), exit_record()});
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_THAT(crashes[0].soft_errors, IsEmpty());
+}
+
 TEST(CrashAssembler, ThirtyTwoBitProcessesAreKnownByTheirCodeSegment) {
   auto thread = record_of<cc_thread>(CC_RECORD_THREAD);
   thread.flags = CC_THREAD_CRASHED;
