@@ -41,6 +41,7 @@ enum cc_limits {
   CC_PATH_BYTES = 4096,    /* PATH_MAX: bytes of one PATH record */
   CC_PATH_COMPONENTS = 96, /* directories deep */
   CC_PARENTS = 16,         /* ancestors walked */
+  CC_COMMAND_SIZE = 512,   /* bytes kept of an ancestor's command line */
   CC_AUXV_WORDS = 64,      /* 2 * entries of mm->saved_auxv; 56 on 6.18 */
   CC_SIGINFO_SIZE = 48,    /* the part of siginfo_t the kernel fills (struct kernel_siginfo) */
   CC_ARGV_PAGES = 4,       /* pages of the argument block copied */
@@ -92,9 +93,11 @@ struct cc_process {
   __u32 ns_tid;
   __u32 inner_tgid; /* as the process itself sees its pid */
   __u32 uid, euid, gid;
-  __u32 pid_level;               /* depth of its pid namespace, 0: initial */
-  __u32 mnt_ns;                  /* inode of its mount namespace */
-  __u32 signal;                  /* number as delivered */
+  __u32 parent_tgid; /* at death, for the caller; 0: not visible in his pid namespace */
+  __u32 pid_level;   /* depth of its pid namespace, 0: initial */
+  __u32 mnt_ns;      /* inode of its mount namespace */
+  __u32 signal;      /* number as delivered */
+  __u32 reserved0;
   __u8 siginfo[CC_SIGINFO_SIZE]; /* siginfo_t as the ABI lays it out */
   __u64 start_code, end_code, start_brk, brk, start_stack;
   __u64 arg_start, arg_end, env_start, env_end;
@@ -104,13 +107,16 @@ struct cc_process {
   char comm[CC_COMM_SIZE]; /* of the thread-group leader */
 };
 
-/* An ancestor, nearest first, as the kernel links them at the moment of death (real_parent). */
+/* An ancestor, nearest first: who forked whom, also when the parent died long ago. Ends with the command of the run. */
 struct cc_parent {
   struct cc_record header;
   struct cc_key parent;
   __u32 ns_tgid;  /* 0: not visible in the pid namespace of the caller */
   __u32 distance; /* 1: the parent */
   char comm[CC_COMM_SIZE];
+  __u32 command_length; /* bytes of `command` that count; 0: not known */
+  __u32 reserved;
+  char command[CC_COMMAND_SIZE]; /* the argument block as execve(2) left it, cut at this size */
 };
 
 enum cc_path_purpose { CC_PATH_EXE = 1, CC_PATH_CWD = 2, CC_PATH_MAPPING = 3, CC_PATH_CGROUP = 4 };

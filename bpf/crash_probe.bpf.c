@@ -26,25 +26,6 @@ const volatile __u32 thread_stack_bytes = 16 << 10;
 
 enum { SIG_DFL_HANDLER = 0, SIGNAL_KILL = 9, STACK_PATIENCE = 16, OTHER_STACK_PATIENCE = 2 };
 
-struct {
-  __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, __u32);
-} run_cgroup SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, int);
-  __type(value, __u8);
-} descendants SEC(".maps");
-
-static __always_inline bool in_tree(struct task_struct* current) {
-  return bpf_current_task_under_cgroup(&run_cgroup, 0) == 1 ||
-         bpf_task_storage_get(&descendants, current, 0, 0) != NULL;
-}
-
 // signal(7): default action "Core".
 static __always_inline bool is_core_signal(int signal) {
   const __u64 core =
@@ -61,8 +42,7 @@ static __always_inline struct crash* begin_crash(struct task_struct* task) {
   struct crash fresh = {};
   __u32 tgid = task->tgid;
 
-  fresh.key.tgid = tgid;
-  fresh.key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+  fresh.key = key_of(task);
   if (bpf_map_update_elem(&crashes, &tgid, &fresh, BPF_NOEXIST)) {
     return NULL;
   }
@@ -110,6 +90,17 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
   if (in_tree(parent)) {
     bpf_task_storage_get(&descendants, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (child->pid == child->tgid) {
+      remember_fork(parent, child);
+    }
+  }
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct* task) {
+  if (in_tree(task)) {
+    remember_exec(task);
   }
   return 0;
 }

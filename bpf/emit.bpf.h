@@ -81,6 +81,8 @@ static __always_inline void fill_header(struct cc_record* header, const struct c
     fill_header(&(record)->header, (crash), (type_number), sizeof(*(record))); \
   } while (0)
 
+const volatile __u32 caller_pid_namespace = 0; /* inode */
+
 /* The number of `pid` in the pid namespace with inode `inum`; 0 when it has none there. Eight
  * levels are looked at; the kernel allows 32 (MAX_PID_NS_LEVEL). */
 static __always_inline __u32 pid_in_namespace(struct pid* pid, __u32 inum) {

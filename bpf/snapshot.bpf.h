@@ -7,9 +7,8 @@
 #ifndef CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 #define CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 
+#include "lineage.bpf.h"
 #include "path.bpf.h"
-
-const volatile __u32 caller_pid_namespace = 0; /* inode */
 
 static __always_inline bool emit_process(struct crash* crash, struct task_struct* task, int signal,
                                          void* info) {
@@ -24,6 +23,9 @@ static __always_inline bool emit_process(struct crash* crash, struct task_struct
   record->tid = task->pid;
   record->ns_tgid = pid_in_namespace(leader, caller_pid_namespace);
   record->ns_tid = pid_in_namespace(BPF_CORE_READ(task, thread_pid), caller_pid_namespace);
+  record->parent_tgid =
+      pid_in_namespace(BPF_CORE_READ(task, real_parent, signal, pids[1]), caller_pid_namespace);
+  record->reserved0 = 0;
   record->pid_level = BPF_CORE_READ(leader, level);
   record->inner_tgid = 0;
   bpf_probe_read_kernel(&record->inner_tgid, sizeof(record->inner_tgid),
@@ -53,31 +55,6 @@ static __always_inline bool emit_process(struct crash* crash, struct task_struct
   BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
   bpf_ringbuf_submit(record, 0);
   return true;
-}
-
-struct parent_walk {
-  struct crash* crash;
-  struct task_struct* task;
-};
-
-static long parent_step(__u32 index, struct parent_walk* walk) {
-  struct task_struct* task = walk->task;
-  struct task_struct* parent = BPF_CORE_READ(task, real_parent, group_leader);
-  struct cc_parent* record;
-
-  if (parent == NULL || BPF_CORE_READ(parent, tgid) == 0) {
-    return 1;
-  }
-  RESERVE(record, walk->crash, CC_RECORD_PARENT, return 1);
-  record->parent.tgid = BPF_CORE_READ(parent, tgid);
-  record->parent.reserved = 0;
-  record->parent.start_ns = BPF_CORE_READ(parent, start_boottime);
-  record->ns_tgid = pid_in_namespace(BPF_CORE_READ(parent, signal, pids[1]), caller_pid_namespace);
-  record->distance = index + 1;
-  BPF_CORE_READ_INTO(&record->comm, parent, comm);
-  bpf_ringbuf_submit(record, 0);
-  walk->task = parent;
-  return 0;
 }
 
 static __always_inline void emit_thread(struct crash* crash, struct task_struct* task, __u32 flags,
@@ -114,11 +91,10 @@ static __always_inline void emit_thread(struct crash* crash, struct task_struct*
 }
 
 static __always_inline void emit_surroundings(struct crash* crash, struct task_struct* task) {
-  struct parent_walk parents = {.crash = crash, .task = task};
   __u64 arg_start = BPF_CORE_READ(task, mm, arg_start);
   __u64 arg_end = BPF_CORE_READ(task, mm, arg_end);
 
-  bpf_loop(CC_PARENTS, parent_step, &parents, 0);
+  emit_lineage(crash);
   emit_file(crash, task, SCRATCH_SIGNAL, CC_PATH_EXE, BPF_CORE_READ(task, mm, exe_file));
   emit_path(crash, task, SCRATCH_SIGNAL, CC_PATH_CWD, BPF_CORE_READ(task, fs, pwd.mnt),
             BPF_CORE_READ(task, fs, pwd.dentry), NULL);

@@ -5,7 +5,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -90,10 +89,9 @@ struct BpfSource::State {
   std::thread receiver;
 
   explicit State(UniqueFd connected)
-      : socket(std::move(connected)), reader(socket.get()), assembler([this](RawCrash& crash) {
-          pin_files(crash, files);
-          read_ancestors(crash, ::getpid());
-        }) {}
+      : socket(std::move(connected)),
+        reader(socket.get()),
+        assembler([this](RawCrash& crash) { pin_files(crash, files); }) {}
 
   ~State() {
     if (receiver.joinable()) {

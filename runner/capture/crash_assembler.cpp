@@ -72,6 +72,17 @@ std::string path_of(const cc_path& path, size_t available) {
   return joined.empty() ? "/" : joined;
 }
 
+// An argument block (execve(2)): strings, each with its NUL; the last may have been cut.
+std::vector<std::string> split_at_nul(std::string_view block) {
+  std::vector<std::string> strings;
+  while (!block.empty()) {
+    const size_t length = std::min(block.find('\0'), block.size());
+    strings.emplace_back(block.substr(0, length));
+    block.remove_prefix(std::min(length + 1, block.size()));
+  }
+  return strings;
+}
+
 // Ascending, pieces that touch become one.
 void join(std::vector<MemoryRange>& ranges) {
   std::ranges::stable_sort(ranges, {}, &MemoryRange::address);
@@ -149,6 +160,7 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   crash.name = text_of(process.comm);
   crash.uid = process.uid;
   crash.gid = process.gid;
+  crash.parent_pid = static_cast<pid_t>(process.parent_tgid);
   crash.heap_start = process.start_brk;
   crash.heap_end = process.brk;
   crash.stack_start = process.start_stack;
@@ -163,6 +175,8 @@ void CrashAssembler::Pending::take(const cc_parent& parent) {
   Ancestor ancestor;
   ancestor.pid = static_cast<pid_t>(parent.ns_tgid ? parent.ns_tgid : parent.parent.tgid);
   ancestor.name = text_of(parent.comm);
+  const size_t length = std::min<size_t>(parent.command_length, sizeof parent.command);
+  ancestor.arguments = split_at_nul({parent.command, length});
   crash.ancestors.push_back(std::move(ancestor));
 }
 
@@ -291,11 +305,7 @@ void CrashAssembler::Pending::split_arguments() {
   if (block.size() < argv_bytes) {
     note("the argument list is longer than what was kept of it");
   }
-  for (size_t begin = 0; begin < block.size();) {
-    const size_t end = std::min(block.find('\0', begin), block.size());
-    crash.arguments.push_back(block.substr(begin, end - begin));
-    begin = end + 1;
-  }
+  crash.arguments = split_at_nul(block);
 }
 
 // What has come is put in its place; called again when more came late.

@@ -51,24 +51,4 @@ void pin_files(const RawCrash& crash, PinnedFiles& files) {
   }
 }
 
-void read_ancestors(RawCrash& crash, pid_t wrapper) {
-  const auto outside = std::ranges::find(crash.ancestors, wrapper, &Ancestor::pid);
-  if (outside == crash.ancestors.end()) {
-    return;
-  }
-  crash.ancestors.erase(outside, crash.ancestors.end());
-  for (Ancestor& ancestor : crash.ancestors) {
-    const Result<std::string> block =
-        read_file("/proc/" + std::to_string(ancestor.pid) + "/cmdline");
-    if (!block) {
-      continue;  // it has ended: its name is all that is left
-    }
-    for (size_t begin = 0; begin < block->size();) {
-      const size_t end = std::min(block->find('\0', begin), block->size());
-      ancestor.arguments.push_back(block->substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-}
-
 }  // namespace crashcrawler

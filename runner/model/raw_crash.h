@@ -62,7 +62,7 @@ struct RawSignal {
 struct Ancestor {
   pid_t pid = 0;
   std::string name;                    // comm
-  std::vector<std::string> arguments;  // empty when it was gone before it could be read
+  std::vector<std::string> arguments;  // the beginning of its command line; empty: not known
 };
 
 struct RawCrash {
@@ -82,7 +82,8 @@ struct RawCrash {
   uid_t uid = 0;
   gid_t gid = 0;
   Architecture architecture = Architecture::x86_64;
-  std::vector<Ancestor> ancestors;                  // nearest first
+  pid_t parent_pid = 0;             // at death: init for an orphan; 0: outside our pid namespace
+  std::vector<Ancestor> ancestors;  // who forked whom, nearest first, up to the run's command
   std::vector<std::pair<uint64_t, uint64_t>> auxv;  // AT_* and value (getauxval(3))
   uint64_t heap_start = 0, heap_end = 0, stack_start = 0;
 

@@ -104,8 +104,8 @@ Json process_json(const CrashReport& report) {
   }
   Json json = Json::object();
   json["pid"] = raw.pid;
-  if (!raw.ancestors.empty()) {
-    json["parent_pid"] = raw.ancestors.front().pid;
+  if (raw.parent_pid != 0) {
+    json["parent_pid"] = raw.parent_pid;
   }
   put(json, "name", raw.name);
   put(json, "executable", std::move(executable));

@@ -83,8 +83,8 @@ size_t escape_sequence(std::string_view text) {
       if (text[i] == '\a') {
         return i + 1;
       }
-      if (text[i] == '\x1b' && i + 1 < end && text[i + 1] == '\\') {
-        return i + 2;
+      if (text[i] == '\x1b') {  // ends it with a backslash, aborts it with anything else
+        return i + 1 < end && text[i + 1] == '\\' ? i + 2 : 0;
       }
     }
     return 0;

@@ -28,6 +28,8 @@ class ModuleMap {
 
   const std::vector<LoadedModule>& modules() const { return modules_; }  // ascending by base
 
+  bool has_mappings() const { return !crash_.mappings.empty(); }
+
   // The module one of whose mappings holds `address`.
   std::optional<size_t> find(uint64_t address) const;
 

@@ -125,6 +125,9 @@ bool Walker::same_stack(uint64_t address) const {
 }
 
 bool Walker::step() {
+  if (!modules_.has_mappings()) {
+    return stop("no memory map");
+  }
   if (interrupted_ && !modules_.is_executable(registers_.pc())) {
     return step_out_of_nowhere();
   }

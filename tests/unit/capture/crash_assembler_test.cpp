@@ -181,6 +181,26 @@ TEST(CrashAssembler, PagesAboveTheFirstFrameThatNobodyTouchedAreNoHole) {
   EXPECT_THAT(crashes[0].soft_errors, IsEmpty());
 }
 
+TEST(CrashAssembler, AncestorsKeepTheirCommandLines) {
+  auto parent = record_of<cc_parent>(CC_RECORD_PARENT);
+  parent.parent.tgid = 900;
+  parent.ns_tgid = 9;
+  std::memcpy(parent.comm, "ctest", 6);
+  std::memcpy(parent.command, "ctest\0-j4\0", 10);
+  parent.command_length = 10;
+  auto grandparent = record_of<cc_parent>(CC_RECORD_PARENT);
+  grandparent.parent.tgid = 800;
+  grandparent.command_length = 0xffffffff;  // nonsense stays inside the record
+  const auto crashes =
+      assemble({process_record(), bytes_of(parent), bytes_of(grandparent), exit_record()});
+
+  ASSERT_EQ(crashes[0].ancestors.size(), 2u);
+  EXPECT_EQ(crashes[0].ancestors[0].pid, 9);
+  EXPECT_EQ(crashes[0].ancestors[0].name, "ctest");
+  EXPECT_THAT(crashes[0].ancestors[0].arguments, ElementsAre("ctest", "-j4"));
+  EXPECT_EQ(crashes[0].ancestors[1].pid, 800);
+}
+
 TEST(CrashAssembler, ThirtyTwoBitProcessesAreKnownByTheirCodeSegment) {
   auto thread = record_of<cc_thread>(CC_RECORD_THREAD);
   thread.flags = CC_THREAD_CRASHED;

@@ -81,25 +81,5 @@ TEST_F(PinFiles, DataFilesAreNotOpened) {
   EXPECT_TRUE(files.empty());
 }
 
-TEST(ReadAncestors, ALivingOneHasItsCommandLineADeadOneItsName) {
-  RawCrash crash;
-  crash.ancestors = {
-      {0x7ffffff0, "gone", {}}, {::getpid(), "alive", {}}, {::getppid(), "wrapper", {}}};
-  read_ancestors(crash, ::getppid());
-
-  ASSERT_EQ(crash.ancestors.size(), 2u);
-  EXPECT_TRUE(crash.ancestors[0].arguments.empty());
-  EXPECT_FALSE(crash.ancestors[1].arguments.empty());
-}
-
-TEST(ReadAncestors, NothingIsReadOfProcessesOutsideTheRun) {
-  RawCrash crash;
-  crash.ancestors = {{::getpid(), "adopted by", {}}};
-  read_ancestors(crash, ::getppid());
-
-  ASSERT_EQ(crash.ancestors.size(), 1u);
-  EXPECT_TRUE(crash.ancestors[0].arguments.empty());
-}
-
 }  // namespace
 }  // namespace crashcrawler

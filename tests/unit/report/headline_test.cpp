@@ -5,7 +5,7 @@
 
 #include <csignal>
 
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 namespace crashcrawler {
 namespace {

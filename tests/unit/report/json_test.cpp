@@ -6,7 +6,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 namespace crashcrawler {
 namespace {

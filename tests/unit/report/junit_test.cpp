@@ -5,7 +5,7 @@
 #include <tinyxml2.h>
 
 #include "runner/report/text.h"
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 namespace crashcrawler {
 namespace {

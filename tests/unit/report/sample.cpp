@@ -1,4 +1,4 @@
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 #include <csignal>
 

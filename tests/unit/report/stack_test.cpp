@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 namespace crashcrawler {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "runner/report/report.h"
 #include "runner/report/text.h"
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 namespace crashcrawler {
 namespace {

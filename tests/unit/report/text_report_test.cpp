@@ -7,7 +7,7 @@
 
 #include "runner/report/headline.h"
 #include "runner/report/text.h"
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 namespace crashcrawler {
 namespace {

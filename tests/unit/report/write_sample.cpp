@@ -2,7 +2,7 @@
 #include <iostream>
 
 #include "runner/report/report.h"
-#include "sample.h"
+#include "tests/unit/report/sample.h"
 
 int main(int argc, char** argv) {
   using namespace crashcrawler;

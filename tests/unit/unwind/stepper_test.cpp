@@ -1,0 +1,389 @@
+// Walks over the stacks of programs that died for this, whole and spoilt.
+#include "runner/unwind/stepper.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "runner/unwind/image_cache.h"
+#include "tests/unit/unwind/programs.h"
+
+namespace crashcrawler {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+using tests::crash_of;
+using tests::LiveSnapshot;
+
+constexpr size_t kBudget = size_t{1} << 30;
+
+// The stack of the crashing thread, and names for its frames.
+class Walk {
+ public:
+  Walk(const LiveSnapshot& snapshot, size_t most_frames = 1024)
+      : images_(snapshot.files, kBudget),
+        modules_(snapshot.crash, snapshot.files, images_),
+        memory_(snapshot.crash) {
+    modules_.add_code(memory_);
+    const RawCrash& crash = snapshot.crash;
+    result = walk_stack(crash.threads.at(0), crash.architecture, crash.stack_start, modules_,
+                        memory_, most_frames);
+  }
+
+  std::string function(size_t frame) const {
+    if (frame >= result.frames.size()) {
+      return "no frame";
+    }
+    const uint64_t address = result.frames[frame].lookup;
+    const std::optional<size_t> module = modules_.find(address);
+    if (!module || !modules_.modules()[*module].image) {
+      return "?";
+    }
+    const LoadedModule& loaded = modules_.modules()[*module];
+    return loaded.image->resolve(address - loaded.module.load_bias).function;
+  }
+
+  // The functions of the first frames.
+  std::vector<std::string> functions(size_t count) const {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < count; ++i) {
+      names.push_back(function(i));
+    }
+    return names;
+  }
+
+  std::vector<Trust> trusts(size_t count) const {
+    std::vector<Trust> trusts;
+    for (size_t i = 0; i < std::min(count, result.frames.size()); ++i) {
+      trusts.push_back(result.frames[i].trust);
+    }
+    return trusts;
+  }
+
+  StackWalk result;
+
+ private:
+  ImageCache images_;
+  ModuleMap modules_;
+  AddressSpace memory_;
+};
+
+const char* const kInner = "void shop::inner<int>(int*)";
+const char* const kMiddle = "shop::middle(int*)";
+const char* const kOuter = "shop::outer(int*)";
+const char* const kRun = "shop::run(char const*)";
+
+// Where in the captured stack the word `value` lies first; it is replaced by `with`.
+uint64_t replace_word(LiveSnapshot& snapshot, uint64_t value, uint64_t with) {
+  for (MemoryRange& range : snapshot.crash.threads[0].stack) {
+    for (size_t at = range.address % 8; at + 8 <= range.bytes.size(); at += 8) {
+      if (std::memcmp(range.bytes.data() + at, &value, 8) == 0) {
+        std::memcpy(range.bytes.data() + at, &with, 8);
+        return range.address + at;
+      }
+    }
+  }
+  ADD_FAILURE() << hex(value) << " is not on the stack";
+  return 0;
+}
+
+// One piece of stack with these words; `registers` point to its first.
+void set_stack(LiveSnapshot& snapshot, const std::vector<uint64_t>& words) {
+  RawThread& thread = snapshot.crash.threads[0];
+  std::string bytes(words.size() * 8, '\0');
+  std::memcpy(bytes.data(), words.data(), bytes.size());
+  thread.stack = {{thread.registers.rsp, bytes}};
+}
+
+TEST(Stepper, follows_tables_to_the_end_of_the_stack) {
+  for (const char* name : {"optimised", "plain", "fixed_address", "static", "clang", "stripped",
+                           "debug_frame_only", "compressed"}) {
+    const Walk walk(crash_of(name, "null_write"));
+    SCOPED_TRACE(name);
+    ASSERT_GE(walk.result.frames.size(), 7u);
+    if (std::string(name) != "stripped") {
+      EXPECT_THAT(walk.functions(5), ElementsAre(kInner, kMiddle, kOuter, kRun, "main"));
+      EXPECT_EQ(walk.function(walk.result.frames.size() - 1), "_start");
+    }
+    EXPECT_EQ(walk.result.frames[0].trust, Trust::context);
+    for (size_t i = 1; i < walk.result.frames.size(); ++i) {
+      EXPECT_EQ(walk.result.frames[i].trust, Trust::cfi) << i;
+      EXPECT_EQ(walk.result.frames[i].lookup, walk.result.frames[i].pc - 1) << i;
+    }
+    EXPECT_EQ(walk.result.stop_reason, "end of stack");
+    EXPECT_THAT(walk.result.soft_errors, IsEmpty());
+  }
+}
+
+TEST(Stepper, follows_frame_pointers_where_there_is_no_table) {
+  const Walk walk(crash_of("frame_pointers", "null_write"));
+  EXPECT_THAT(walk.functions(5), ElementsAre(kInner, kMiddle, kOuter, kRun, "main"));
+  EXPECT_THAT(walk.trusts(5),
+              ElementsAre(Trust::context, Trust::frame_pointer, Trust::frame_pointer,
+                          Trust::frame_pointer, Trust::frame_pointer));
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+}
+
+TEST(Stepper, scans_where_there_is_neither) {
+  const Walk walk(crash_of("no_table", "null_write"));
+  EXPECT_THAT(walk.functions(5), ElementsAre(kInner, kMiddle, kOuter, kRun, "main"));
+  EXPECT_THAT(walk.trusts(5),
+              ElementsAre(Trust::context, Trust::scan, Trust::scan, Trust::scan, Trust::scan));
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+}
+
+TEST(Stepper, returns_from_calls_of_what_is_no_code) {
+  for (const char* how : {"null_call", "wild_jump"}) {
+    for (const char* name : {"optimised", "plain"}) {
+      SCOPED_TRACE(std::string(name) + " " + how);
+      const Walk walk(crash_of(name, how));
+      ASSERT_GE(walk.result.frames.size(), 4u);
+      EXPECT_EQ(walk.result.frames[0].pc, std::string(how) == "null_call" ? 0u : 0x123456u);
+      EXPECT_THAT(walk.functions(4), ElementsAre("?", "shop::call_target()", kRun, "main"));
+      EXPECT_THAT(walk.trusts(4),
+                  ElementsAre(Trust::context, Trust::frame_pointer, Trust::cfi, Trust::cfi));
+    }
+  }
+}
+
+TEST(Stepper, steps_out_of_signal_handlers) {
+  const Walk walk(crash_of("optimised", "handler", SIGABRT));
+  size_t trampoline = 0;
+  while (trampoline < walk.result.frames.size() && !walk.result.frames[trampoline].signal_frame) {
+    ++trampoline;
+  }
+  ASSERT_LT(trampoline + 4, walk.result.frames.size());
+  EXPECT_EQ(walk.function(trampoline - 1), "shop::on_segv(int)");
+  EXPECT_EQ(walk.function(trampoline), "__restore_rt");
+  EXPECT_EQ(walk.function(trampoline + 1), kInner);
+  const WalkedFrame& interrupted = walk.result.frames[trampoline + 1];
+  EXPECT_EQ(interrupted.lookup, interrupted.pc) << "it did not call: its pc is exact";
+  EXPECT_EQ(walk.function(trampoline + 2), kMiddle);
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+}
+
+TEST(Stepper, steps_out_of_handlers_of_calls_of_nothing) {
+  const Walk walk(crash_of("optimised", "handler_of_null_call", SIGABRT));
+  size_t null = 0;
+  while (null < walk.result.frames.size() && walk.result.frames[null].pc != 0) {
+    ++null;
+  }
+  EXPECT_EQ(walk.function(null + 1), "shop::call_target()");
+  EXPECT_EQ(walk.function(null + 2), kRun);
+}
+
+TEST(Stepper, finds_the_way_to_the_other_stack) {
+  const Walk walk(crash_of("optimised", "handler_on_other_stack", SIGABRT));
+  size_t frame = 0;
+  while (frame < walk.result.frames.size() && walk.function(frame) != kInner) {
+    ++frame;
+  }
+  ASSERT_EQ(frame + 1, walk.result.frames.size()) << "only the alternate stack was captured";
+  EXPECT_THAT(walk.result.stop_reason, StartsWith("no memory at 0x7ff"));
+}
+
+TEST(Stepper, ends_in_threads_where_they_begin) {
+  const Walk walk(crash_of("optimised", "thread"));
+  EXPECT_THAT(walk.functions(4), ElementsAre(kInner, kMiddle, kOuter, "shop::worker(void*)"));
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+}
+
+TEST(Stepper, knows_both_halves_of_plt_entries) {
+  LiveSnapshot snapshot = crash_of("with_library", "");
+  const Walk walk(snapshot);
+  ASSERT_GE(walk.result.frames.size(), 3u);
+  ASSERT_EQ(walk.function(1), "use_library()");
+  const uint64_t back = walk.result.frames[1].pc;
+  const uint64_t end = walk.result.frames[2].pc;
+
+  // The entry that jumps to the library: .plt lies before .text, its entries are 16 bytes long, the first is shared.
+  const RawCrash& crash = snapshot.crash;
+  uint64_t plt = 0;
+  for (const Mapping& mapping : crash.mappings) {
+    if (mapping.executable && mapping.path == tests::program("with_library")) {
+      plt = mapping.start;
+    }
+  }
+  ASSERT_NE(plt, 0u);
+  Registers& registers = snapshot.crash.threads[0].registers;
+  int entries = 0;
+  for (uint64_t entry = plt; entry < plt + 0x100; entry += 16) {
+    registers.rip = entry;
+    set_stack(snapshot, {back, 0, 0, end});
+    const Walk before_push(snapshot);
+    registers.rip = entry + 11;
+    set_stack(snapshot, {7, back, 0, 0, end});
+    const Walk after_push(snapshot);
+    if (before_push.trusts(2) == std::vector{Trust::context, Trust::cfi} &&
+        before_push.function(1) == "use_library()" &&
+        after_push.trusts(2) == std::vector{Trust::context, Trust::cfi} &&
+        after_push.function(1) == "use_library()") {
+      ++entries;
+    }
+  }
+  EXPECT_GE(entries, 1);
+}
+
+TEST(Stepper, unwinds_32_bit_programs) {
+  for (const char* name : {"i386_plain", "i386_optimised"}) {
+    if (::access(tests::program(name).c_str(), X_OK) != 0) {
+      GTEST_SKIP() << "the compiler makes no 32-bit programs (gcc -m32)";
+    }
+    const Result<LiveSnapshot> snapshot =
+        tests::snapshot_at_signal({tests::program(name)}, SIGSEGV);
+    if (!snapshot) {
+      GTEST_SKIP() << "no 32-bit programs run here: " << snapshot.error().message;
+    }
+    const Walk walk(*snapshot);
+    EXPECT_THAT(walk.functions(4), ElementsAre("inner", "middle", "outer", "_start"));
+    EXPECT_THAT(walk.trusts(4), ElementsAre(Trust::context, Trust::cfi, Trust::cfi, Trust::cfi));
+    EXPECT_EQ(walk.result.stop_reason, "end of stack");
+  }
+}
+
+TEST(Stepper, keeps_the_first_frames_and_counts_the_others) {
+  const LiveSnapshot snapshot = crash_of("optimised", "recursion");
+  const Walk all(snapshot, 10000);
+  ASSERT_GT(all.result.frames.size(), 600u);
+  EXPECT_EQ(all.result.elided_frames, 0u);
+  EXPECT_EQ(all.result.stop_reason, "end of stack");
+
+  const Walk some(snapshot, 100);
+  EXPECT_EQ(some.result.frames.size(), 100u);
+  EXPECT_EQ(some.result.elided_frames, all.result.frames.size() - 100);
+  EXPECT_EQ(some.result.stop_reason, "frame limit");
+
+  EXPECT_EQ(Walk(snapshot, 0).result.frames.size(), 1u) << "there is always a top";
+}
+
+TEST(Stepper, unwinds_an_overflown_stack_as_far_as_it_was_captured) {
+  const Walk walk(crash_of("plain", "stack_overflow"), 100000);
+  EXPECT_GT(walk.result.frames.size(), 500u);
+  EXPECT_EQ(walk.function(walk.result.frames.size() - 1), "shop::recurse(int)");
+  EXPECT_THAT(walk.result.stop_reason, StartsWith("no memory at 0x7ff"));
+  EXPECT_THAT(walk.result.soft_errors, IsEmpty());
+}
+
+TEST(Stepper, ends_where_the_snapshot_does) {
+  const Walk walk(crash_of("plain", "null_write", SIGSEGV, 64));
+  EXPECT_LT(walk.result.frames.size(), 6u);
+  EXPECT_THAT(walk.result.stop_reason, StartsWith("no memory at 0x7ff"));
+
+  const Walk nothing(crash_of("plain", "null_write", SIGSEGV, 0));
+  EXPECT_EQ(nothing.result.frames.size(), 1u);
+  EXPECT_THAT(nothing.result.stop_reason, StartsWith("no memory at 0x7ff"));
+}
+
+TEST(Stepper, goes_on_above_a_smashed_stack_and_says_so) {
+  for (const char* name : {"optimised", "plain"}) {
+    SCOPED_TRACE(name);
+    const Walk walk(crash_of(name, "smash"));
+    EXPECT_THAT(walk.functions(3), ElementsAre("shop::smash()", kRun, "main"))
+        << "call_smash() is lost: its return address was overwritten";
+    ASSERT_GE(walk.result.frames.size(), 3u);
+    EXPECT_EQ(walk.result.frames[1].trust, Trust::scan);
+    EXPECT_EQ(walk.result.stop_reason, "end of stack");
+    ASSERT_THAT(walk.result.soft_errors, testing::SizeIs(1));
+    EXPECT_THAT(walk.result.soft_errors[0],
+                StartsWith("frame 0: its return address 0x4141414141414141 points to no code"));
+  }
+}
+
+TEST(Stepper, takes_a_null_return_address_for_the_end) {
+  LiveSnapshot snapshot = crash_of("optimised", "null_write");
+  const Walk whole(snapshot);
+  replace_word(snapshot, whole.result.frames[2].pc, 0);
+  const Walk walk(snapshot);
+  EXPECT_THAT(walk.functions(2), ElementsAre(kInner, kMiddle));
+  EXPECT_EQ(walk.result.frames.size(), 2u);
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+}
+
+TEST(Stepper, ends_when_a_frame_pointer_leads_back) {
+  LiveSnapshot snapshot = crash_of("plain", "null_write");
+  const Walk whole(snapshot);
+  // The saved frame pointer of outer() becomes that of its own callee: CFA and return address repeat for ever.
+  const uint64_t place =
+      replace_word(snapshot, whole.result.frames[2].pc, whole.result.frames[2].pc);
+  uint64_t saved = 0;
+  for (const MemoryRange& range : snapshot.crash.threads[0].stack) {
+    if (place - 8 >= range.address && place < range.end()) {
+      std::memcpy(&saved, range.bytes.data() + (place - 8 - range.address), 8);
+    }
+  }
+  replace_word(snapshot, saved, place - 8);
+  const Walk walk(snapshot, 100000);
+  EXPECT_LT(walk.result.frames.size(), 100u);
+  EXPECT_EQ(walk.result.stop_reason, "frame did not advance");
+}
+
+TEST(Stepper, does_not_follow_a_frame_pointer_out_of_the_stack) {
+  LiveSnapshot snapshot = crash_of("plain", "null_write");
+  snapshot.crash.threads[0].registers.rbp = 0x4141414141414141;
+  const Walk walk(snapshot);
+  ASSERT_GE(walk.result.frames.size(), 3u);
+  EXPECT_EQ(walk.function(1), kMiddle);
+  EXPECT_EQ(walk.result.frames[1].trust, Trust::scan);
+  ASSERT_FALSE(walk.result.soft_errors.empty());
+  EXPECT_THAT(walk.result.soft_errors[0], HasSubstr("0x4141414141414149, outside the stack"));
+}
+
+TEST(Stepper, ends_where_the_arguments_of_the_process_begin) {
+  LiveSnapshot snapshot = crash_of("no_table", "null_write");
+  RawThread& thread = snapshot.crash.threads[0];
+  ASSERT_LT(thread.registers.rsp, snapshot.crash.stack_start);
+  for (MemoryRange& range : thread.stack) {
+    std::fill(range.bytes.begin(), range.bytes.end(), '\0');
+  }
+  thread.registers.rsp = snapshot.crash.stack_start - 64;
+  EXPECT_EQ(Walk(snapshot).result.stop_reason, "end of stack");
+  thread.registers.rsp = snapshot.crash.stack_start - 8192;
+  EXPECT_THAT(Walk(snapshot).result.stop_reason, StartsWith("no return address found from 0x7ff"));
+}
+
+TEST(Stepper, keeps_the_top_frame_of_a_process_without_memory_map) {
+  LiveSnapshot snapshot = crash_of("optimised", "null_write");
+  snapshot.crash.mappings.clear();
+  const Walk walk(snapshot);
+  EXPECT_EQ(walk.result.frames.size(), 1u);
+  EXPECT_EQ(walk.result.stop_reason, "no memory map");
+}
+
+TEST(Stepper, ends_on_any_garbage) {
+  std::mt19937_64 random(7);
+  for (const char* name : {"optimised", "plain", "no_table", "frame_pointers"}) {
+    const LiveSnapshot original = crash_of(name, "null_write", SIGSEGV, 4096);
+    const uint64_t pc = original.crash.threads[0].registers.rip;
+    for (int round = 0; round < 300; ++round) {
+      LiveSnapshot spoilt;
+      spoilt.crash = original.crash;
+      RawThread& thread = spoilt.crash.threads[0];
+      for (MemoryRange& range : thread.stack) {
+        for (int i = 0; i < 40; ++i) {
+          // garbage, addresses of code and of the stack itself
+          const uint64_t values[] = {random(), pc + random() % 4096,
+                                     range.address + random() % range.bytes.size()};
+          const size_t at = random() % (range.bytes.size() / 8) * 8;
+          std::memcpy(range.bytes.data() + at, &values[random() % 3], 8);
+        }
+      }
+      if (round % 3 == 0) {
+        thread.registers.rbp = thread.registers.rsp + random() % 4096;
+      }
+      if (round % 5 == 0) {
+        thread.registers.rsp = random();
+      }
+      const Walk walk(spoilt, 64);
+      ASSERT_LE(walk.result.frames.size(), 64u);
+      ASSERT_FALSE(walk.result.stop_reason.empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace crashcrawler
