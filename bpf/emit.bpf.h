@@ -148,8 +148,8 @@ static long copy_page(__u32 index, struct byte_walk* walk) {
   return 0;
 }
 
-/* User memory [start, end) in page-sized pieces. What could not be read is seen from what is
- * missing. */
+/* User memory [start, end) in page-sized pieces. A page that is not there is left out: mostly one
+ * that nobody has touched yet. The unwinder says so when it needs it. */
 static __always_inline void copy_bytes(struct crash* crash, __u16 purpose, __u32 tid, __u64 start,
                                        __u64 end, __u16 patience) {
   struct byte_walk walk = {.crash = crash,

@@ -54,12 +54,20 @@ Result<void> write_all(int fd, std::string_view bytes, const std::string& path) 
 }  // namespace
 
 Result<void> write_file_atomically(const std::string& path, std::string_view bytes) {
+  // O_EXCL and O_NOFOLLOW: in a shared folder nobody may have put a link in our way. What a killed run of the same
+  // pid left there is ours to take away.
   const std::string temporary = path + ".tmp" + std::to_string(::getpid());
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  ::unlink(temporary.c_str());
+  UniqueFd fd(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!fd) {
     return errno_error("cannot create " + temporary);
   }
   Result<void> written = write_all(fd.get(), bytes, temporary);
+  if (written &&
+      ::close(fd.release()) != 0) {  // a full disk may show only here (close(2), NFS and quotas)
+    written = errno_error("cannot write " + temporary);
+  }
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
     written = errno_error("cannot rename " + temporary + " to " + path);
   }

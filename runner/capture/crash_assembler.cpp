@@ -97,23 +97,6 @@ void join(std::vector<MemoryRange>& ranges) {
   ranges = std::move(joined);
 }
 
-// Bytes of the stack between the first and the last that was kept, inside one mapping, which are missing. Above
-// `stack_start`, where main's caller found argc, the kernel leaves pages nobody has ever touched
-// (setup_arg_pages() and the random gap of arch_align_stack()); no frame lies there.
-uint64_t holes_in_stack(const RawThread& thread, const std::vector<Mapping>& mappings,
-                        uint64_t stack_start) {
-  uint64_t missing = 0;
-  for (size_t i = 1; i < thread.stack.size(); ++i) {
-    const uint64_t from = thread.stack[i - 1].end(), to = thread.stack[i].address;
-    const auto around = std::ranges::find_if(
-        mappings, [&](const Mapping& mapping) { return mapping.start < from && to < mapping.end; });
-    const bool beyond_frames =
-        around != mappings.end() && around->start <= stack_start && stack_start <= from;
-    missing += around != mappings.end() && !beyond_frames ? to - from : 0;
-  }
-  return missing;
-}
-
 }  // namespace
 
 struct CrashAssembler::Pending {
@@ -339,13 +322,6 @@ void CrashAssembler::Pending::finish() {
     if (mapping.inode != 0 && file != files.end()) {
       mapping.path = file->second.path;
       mapping.deleted = file->second.deleted;
-    }
-  }
-  for (const RawThread& thread : crash.threads) {
-    if (const uint64_t missing = holes_in_stack(thread, crash.mappings, crash.stack_start);
-        missing > 0) {
-      note(std::to_string(missing) + " bytes inside the stack of thread " +
-           std::to_string(thread.tid) + " were not in memory and are missing");
     }
   }
   if (!has_process) {

@@ -46,6 +46,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "runner/base/hex.h"
 #include "runner/base/signal_names.h"
 #include "runner/classify/machinery.h"
 #include "runner/classify/normalise.h"
@@ -102,10 +103,7 @@ Step step_of(const Frame& frame, const std::vector<Module>& modules) {
   if (!step.named && step.module.empty()) {
     step.name = kNoModule;
   } else if (!step.named) {
-    std::array<char, 32> offset;
-    std::snprintf(offset.data(), offset.size(), "+0x%llx",
-                  static_cast<unsigned long long>(frame.module_offset));
-    step.name = step.module + offset.data();
+    step.name = step.module + "+" + hex(frame.module_offset);
   }
   step.machinery = step.machinery || frame.signal_frame;
   return step;

@@ -8,12 +8,11 @@
 // The choice: a plain fork whose child waits on a socket between fork and exec. Three things make
 // that safe:
 //  * the child closes its copy of our end first, so our death, however sudden, is its end of file
-//  and it leaves;
-//  * both ends are close-on-exec: a successful exec is our end of file, a failed one sends its
-//  errno before;
+//    and it leaves;
+//  * both ends are close-on-exec: a successful exec is our end of file, a failed one sends its errno
+//    before;
 //  * between fork and exec the child calls only async-signal-safe functions (signal-safety(7));
-//  everything that needs
-//    memory is prepared before.
+//    everything that needs memory is prepared before.
 //
 // Boost.Process normally waits inside its constructor until the child has exec'd, which here would
 // be a deadlock. With bp::ignore_error it does not (and opens no pipe of its own that could leak

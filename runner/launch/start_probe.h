@@ -14,8 +14,7 @@ namespace crashcrawler {
 struct ProbeProcess {
   std::string path;
   pid_t pid = -1;
-  UniqueFd socket;  // our end of a SOCK_STREAM pair; the other is the probe's fd 0 (sudo closes all
-                    // above 2)
+  UniqueFd socket;    // our end of a SOCK_STREAM pair; the other is the probe's fd 0
   UniqueFd messages;  // read end of the probe's stdout and stderr
   bool through_sudo = false;
 };

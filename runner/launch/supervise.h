@@ -14,12 +14,12 @@ namespace crashcrawler {
 enum class LeftoverPolicy { leave, wait, kill };
 
 struct Supervision {
-  std::string cgroup;  // directory of the tree's cgroup, readable by us; empty: there is none, only
-                       // the command counts
+  // Directory of the tree's cgroup, readable by us. Empty: there is none, only the command counts.
+  std::string cgroup;
   std::chrono::milliseconds linger{2000};
   LeftoverPolicy leftovers = LeftoverPolicy::leave;
-  std::function<void()>
-      kill_tree;  // writes cgroup.kill, through whoever may; empty: the command alone is killed
+  // Writes cgroup.kill, through whoever may. Empty: the command alone is killed.
+  std::function<void()> kill_tree;
 };
 
 // To be called early in main(), before any thread exists: blocks the signals that supervise()

@@ -1,5 +1,5 @@
-// CLI11 knows the options; what is ours is where they end. In its prefix mode it hands back what it does not know, in
-// order: the command when that is a word, a mistake when it begins with a dash.
+// CLI11 knows the options; what is ours is where they end. In its prefix mode it hands back what it
+// does not know, in order: the command when that is a word, a mistake when it begins with a dash.
 #include "runner/main/options.h"
 
 #include <CLI/CLI.hpp>
@@ -70,7 +70,8 @@ uint32_t parse_ring_size(const std::string& text) {
   return static_cast<uint32_t>(std::bit_ceil(parse_size(text, 256 << 10, 1 << 30)));
 }
 
-// An option whose word `take` turns into a value; a CLI::ValidationError of it is told with the option's name.
+// An option whose word `take` turns into a value; a CLI::ValidationError of it is told with the
+// option's name.
 void declare(CLI::App& app, const std::string& name, const char* type, const char* help,
              const std::function<void(const std::string&)>& take) {
   const auto named = [name, take](const std::string& word) {

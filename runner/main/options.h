@@ -29,7 +29,8 @@ struct RunOptions {
   Command command;
 };
 
-// What to print instead of running: to stdout when the status is 0 (--help, --version), to stderr otherwise.
+// What to print instead of running: to stdout when the status is 0 (--help, --version), to stderr
+// otherwise.
 struct TextToPrint {
   std::string text;
   int exit_status = 0;

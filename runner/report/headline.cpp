@@ -106,8 +106,8 @@ std::string sender_in_words(const RawCrash& raw) {
   if (raw.signal.sender_pid == raw.pid) {
     return "the process itself";
   }
-  const std::string pid = "pid " + std::to_string(raw.signal.sender_pid) + ", uid " +
-                          std::to_string(raw.signal.sender_uid);
+  std::string pid = "pid " + std::to_string(raw.signal.sender_pid) + ", uid " +
+                    std::to_string(raw.signal.sender_uid);
   for (const Ancestor& ancestor : raw.ancestors) {
     if (ancestor.pid == raw.signal.sender_pid) {
       return brief(ancestor.name, kLongestName) + " (" + pid + ")";
@@ -136,7 +136,7 @@ std::string instruction_fetch_in_words(const CrashReport& report) {
 
 // Of a code this build knows, its meaning, else its number.
 std::string meaning_or_code(const RawSignal& signal) {
-  const std::string meaning = signal_code_meaning(signal.number, signal.code);
+  std::string meaning = signal_code_meaning(signal.number, signal.code);
   return meaning.empty() ? "signal code " + std::to_string(signal.code) : meaning;
 }
 
@@ -144,7 +144,7 @@ std::string fault_in_words(const CrashReport& report) {
   const RawCrash& raw = report.raw;
   const RawSignal& signal = raw.signal;
   const std::string address = address_in_words(signal.fault_address);
-  const std::string meaning = meaning_or_code(signal);
+  std::string meaning = meaning_or_code(signal);
   if (signal.number == SIGFPE || signal.number == SIGTRAP || signal.number == SIGSYS) {
     return meaning;  // the address is that of the instruction, which the stack shows
   }

@@ -32,7 +32,7 @@ void put_positive(Json& object, const char* key, int64_t value) {
 // error_handler_t::replace: names in a dead process need not be UTF-8, and the default handler
 // throws.
 std::string text_of(const Json& json) {
-  return json.dump(kJsonIndent, ' ', false, Json::error_handler_t::replace);
+  return json.dump(static_cast<int>(kJsonIndent), ' ', false, Json::error_handler_t::replace);
 }
 
 Json system_info_json(const SystemInfo& system) {

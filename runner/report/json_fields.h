@@ -12,7 +12,7 @@ namespace crashcrawler {
 
 using Json = nlohmann::ordered_json;
 
-inline constexpr int kJsonIndent = 1;
+inline constexpr size_t kJsonIndent = 1;
 
 void put(Json& object, const char* key, const std::string& value);
 void put(Json& object, const char* key, const std::vector<std::string>& values);

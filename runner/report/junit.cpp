@@ -35,7 +35,7 @@ namespace {
 
 constexpr const char* kSuite = "crashcrawler";
 constexpr size_t kLongestMessage = 200, kLongestName = 160;  // characters
-constexpr size_t kLargestBody = 32 * 1024, kLargestOutput = 64 * 1024;
+constexpr size_t kLargestBody = 32768, kLargestOutput = 65536;
 constexpr size_t kStackRows = 100;
 constexpr size_t kHashDigits = 8;
 
@@ -129,6 +129,7 @@ TestCase lost_case(const Health& health) {
 std::vector<TestCase> test_cases(const Session& session, const std::string& output_directory) {
   const std::vector<DistinctCrash> crashes = distinct_crashes(session);
   std::vector<TestCase> cases;
+  cases.reserve(crashes.size() + 1);
   for (const DistinctCrash& crash : crashes) {
     cases.push_back(crash_case(crash, session, output_directory));
   }

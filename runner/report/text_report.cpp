@@ -83,7 +83,7 @@ std::string exit_facts(const RawCrash& raw) {
   return "exited with " + std::to_string(WEXITSTATUS(raw.wait_status));
 }
 
-std::string parents(const std::vector<Ancestor>& ancestors) {
+std::string started_by(const std::vector<Ancestor>& ancestors) {
   std::string text;
   for (const Ancestor& ancestor : ancestors) {
     text += fmt::format("{}{} ({})", text.empty() ? "" : " < ", ancestor.name, ancestor.pid);
@@ -215,12 +215,13 @@ std::string crash_text(const CrashReport& report, const Session& session) {
   const std::string& directory = session.command.working_directory;
   std::string text = headline(report, directory) + "\n\n";
   fact(text, "Process",
-       fmt::format("{}, pid {}, uid {}, {}", program_name(raw), raw.pid, raw.uid,
+       fmt::format("{}, pid {}{}, uid {}, {}", program_name(raw), raw.pid,
+                   raw.parent_pid != 0 ? ", parent " + std::to_string(raw.parent_pid) : "", raw.uid,
                    raw.architecture == Architecture::i386 ? "i386" : "x86_64"));
   fact(text, "Executable", raw.executable);
   fact(text, "Command", command_line(raw.arguments, kLongestValue));
   fact(text, "Directory", raw.working_directory);
-  fact(text, "Parents", parents(raw.ancestors));
+  fact(text, "Started by", started_by(raw.ancestors));
   fact(text, "Time", iso_time(raw.time));
   fact(text, "Signal", signal_facts(raw));
   fact(text, "Exit", exit_facts(raw));

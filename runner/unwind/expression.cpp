@@ -42,8 +42,9 @@ class Machine {
   void execute(const Dwarf_Op& op);
   bool execute_constant(const Dwarf_Op& op);
   bool execute_stack_operation(const Dwarf_Op& op);
-  bool execute_arithmetic(const Dwarf_Op& op);
-  uint64_t divide(uint64_t a, uint64_t b, bool modulo);
+  bool execute_unary(const Dwarf_Op& op);
+  uint64_t binary(unsigned atom, uint64_t a, uint64_t b);
+  uint64_t divide(uint64_t a, uint64_t b);
 
   void fail(std::string why);
 
@@ -212,19 +213,60 @@ bool Machine::execute_stack_operation(const Dwarf_Op& op) {
   }
 }
 
-uint64_t Machine::divide(uint64_t a, uint64_t b, bool modulo) {
+uint64_t Machine::divide(uint64_t a, uint64_t b) {
   if (b == 0) {
     fail("a call frame expression divides by zero");
     return 0;
-  }
-  if (modulo) {
-    return a % b;
   }
   // The quotient of the smallest number and -1 is no number: negate instead.
   return signed_value(b) == -1 ? 0 - a : static_cast<uint64_t>(signed_value(a) / signed_value(b));
 }
 
-bool Machine::execute_arithmetic(const Dwarf_Op& op) {
+uint64_t Machine::binary(unsigned atom, uint64_t a, uint64_t b) {
+  const int64_t sa = signed_value(a), sb = signed_value(b);
+  const uint64_t bits = layout_.word_size * 8;
+  switch (atom) {
+    case DW_OP_and:
+      return a & b;
+    case DW_OP_or:
+      return a | b;
+    case DW_OP_xor:
+      return a ^ b;
+    case DW_OP_plus:
+      return a + b;
+    case DW_OP_minus:
+      return a - b;
+    case DW_OP_mul:
+      return a * b;
+    case DW_OP_div:
+      return divide(a, b);
+    case DW_OP_mod:
+      return b == 0 ? divide(a, b) : a % b;
+    case DW_OP_shl:
+      return b < bits ? a << b : 0;
+    case DW_OP_shr:
+      return b < bits ? a >> b : 0;
+    case DW_OP_shra:
+      return static_cast<uint64_t>(sa >> std::min(b, bits - 1));
+    case DW_OP_eq:
+      return a == b;
+    case DW_OP_ne:
+      return a != b;
+    case DW_OP_lt:
+      return sa < sb;
+    case DW_OP_le:
+      return sa <= sb;
+    case DW_OP_gt:
+      return sa > sb;
+    case DW_OP_ge:
+      return sa >= sb;
+    default:
+      fail("a call frame expression uses operation " + hex(atom));
+      return 0;
+  }
+}
+
+bool Machine::execute_unary(const Dwarf_Op& op) {
   switch (op.atom) {
     case DW_OP_plus_uconst:
       push(pop() + op.number);
@@ -241,78 +283,16 @@ bool Machine::execute_arithmetic(const Dwarf_Op& op) {
       return true;
     }
     default:
-      break;
-  }
-  const bool binary = (op.atom >= DW_OP_and && op.atom <= DW_OP_xor) ||
-                      (op.atom >= DW_OP_eq && op.atom <= DW_OP_ne);
-  if (!binary) {
-    return false;
-  }
-  const uint64_t b = pop(), a = pop();
-  const int64_t sa = signed_value(a), sb = signed_value(b);
-  const uint64_t bits = layout_.word_size * 8;
-  switch (op.atom) {
-    case DW_OP_and:
-      push(a & b);
-      return true;
-    case DW_OP_or:
-      push(a | b);
-      return true;
-    case DW_OP_xor:
-      push(a ^ b);
-      return true;
-    case DW_OP_plus:
-      push(a + b);
-      return true;
-    case DW_OP_minus:
-      push(a - b);
-      return true;
-    case DW_OP_mul:
-      push(a * b);
-      return true;
-    case DW_OP_div:
-      push(divide(a, b, false));
-      return true;
-    case DW_OP_mod:
-      push(divide(a, b, true));
-      return true;
-    case DW_OP_shl:
-      push(b < bits ? a << b : 0);
-      return true;
-    case DW_OP_shr:
-      push(b < bits ? a >> b : 0);
-      return true;
-    case DW_OP_shra:
-      push(static_cast<uint64_t>(sa >> std::min(b, bits - 1)));
-      return true;
-    case DW_OP_eq:
-      push(a == b);
-      return true;
-    case DW_OP_ne:
-      push(a != b);
-      return true;
-    case DW_OP_lt:
-      push(sa < sb);
-      return true;
-    case DW_OP_le:
-      push(sa <= sb);
-      return true;
-    case DW_OP_gt:
-      push(sa > sb);
-      return true;
-    case DW_OP_ge:
-      push(sa >= sb);
-      return true;
-    default:
-      fail("a call frame expression uses operation " + hex(op.atom));
-      return true;
+      return false;
   }
 }
 
 void Machine::execute(const Dwarf_Op& op) {
-  if (!execute_constant(op) && !execute_stack_operation(op) && !execute_arithmetic(op)) {
-    fail("a call frame expression uses operation " + hex(op.atom));
+  if (execute_constant(op) || execute_stack_operation(op) || execute_unary(op)) {
+    return;
   }
+  const uint64_t b = pop(), a = pop();
+  push(binary(op.atom, a, b));
 }
 
 Evaluated Machine::run() {

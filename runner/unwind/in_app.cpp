@@ -62,16 +62,24 @@ bool AppFilter::in_app(const Frame& frame, const Module* module) const {
   if (module == nullptr || is_runtime(*module)) {
     return false;
   }
-  const std::string& source = frame.location.file;
   const auto holds = [&](const std::string& path) {
     return std::any_of(directories_.begin(), directories_.end(),
                        [&](const std::string& directory) { return lies_below(path, directory); });
   };
-  if (holds(source)) {
+  // A function of the system counts when code of the program was inlined into it: a lambda in std::sort.
+  std::vector<std::string> sources;
+  for (const InlinedFunction& inlined : frame.inlines) {
+    sources.push_back(inlined.location.file);
+  }
+  sources.push_back(frame.location.file);
+  std::erase(sources, "");
+  if (std::any_of(sources.begin(), sources.end(), holds)) {
     return true;
   }
-  // A template of a system header that became a function in the program is still the system's.
-  if (is_system_path(source) || (source.empty() && is_runtime_function(frame.function))) {
+  // The other way round, a template of a system header that became a function in the program is still the system's.
+  const bool system = sources.empty() ? is_runtime_function(frame.function)
+                                      : std::all_of(sources.begin(), sources.end(), is_system_path);
+  if (system) {
     return false;
   }
   return holds(module->path) || (!executable_.empty() && module->path == executable_);

@@ -1,5 +1,7 @@
 // Offsets and sizes of one compiler's view of bpf/crash_event.h. Included by the C and the C++
 // table.
+#pragma once
+
 #include <stddef.h>
 
 #include "bpf/crash_event.h"

@@ -1,5 +1,6 @@
 /* Every field of every record of bpf/crash_event.h: F(struct, field). Compiled as C, C++ and BPF; abi_test.cpp fails
  * when a field is in the header but not here. */
+#pragma once
 // clang-format off
 #define RECORD_FIELDS(F) \
   F(cc_key, tgid) F(cc_key, reserved) F(cc_key, start_ns) \

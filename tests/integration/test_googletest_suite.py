@@ -1,4 +1,4 @@
-"""Real input: GoogleTest's own test suite, whose death tests and failure tests kill hundreds of processes.
+"""Real input: GoogleTest's own test suite, whose death tests kill dozens of processes.
 
     test_googletest_suite.py build   configures and builds it below the build folder; does nothing the second time
     test_googletest_suite.py         runs it bare, wrapped, and wrapped with strace(1) as an independent witness

@@ -44,15 +44,14 @@ class Leftovers(Outliving):
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
-        daemon = int(process.stdout.readline())
+        command, daemon = map(int, process.stdout.readline().split())
         self.addCleanup(harness.end_process, daemon)
-        # the end of the pipe: the command has exited, the daemon has closed its copy
-        self.assertEqual(process.stdout.read(), "")
+        self.assert_dead(command)
         return process, daemon
 
     def wait(self, process):
         process.wait(timeout=harness.DEADLINE)
-        process.stdout, stderr = None, process.stderr.read()
+        stderr = process.stderr.read()
         return harness.Outcome(subprocess.CompletedProcess([], process.returncode, "", stderr), self.folder / "out")
 
     def test_leave_is_the_default(self):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -14,7 +15,11 @@ import harness
 
 RUNS = 200
 KILLED = 50
-LONGEST_DELAY = 0.4  # seconds; a whole run takes about as long, so every phase of it is hit
+SHARED_PLACES = ("/tmp", "/var/tmp", "/dev/shm", "/run")
+
+
+def files_of_ours():
+    return {path for place in SHARED_PLACES for path in pathlib.Path(place).glob("*crashcrawler*")}
 
 
 class NoTraces(unittest.TestCase):
@@ -24,44 +29,49 @@ class NoTraces(unittest.TestCase):
         for path in (output / "crashes").glob("*"):
             self.assertRegex(path.name, r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|txt)$")
 
+    def run_once(self, command, environment, kill_after=None):
+        """One run, killed after that many seconds unless it is None. Returns subprocess's returncode."""
+        process = subprocess.Popen(command, env=environment, text=True,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        timer = threading.Timer(kill_after or 0, process.kill)
+        if kill_after is not None:
+            timer.start()
+        _, stderr = process.communicate()
+        timer.cancel()
+        self.assertIn(process.returncode, (128 + signal.SIGSEGV, -signal.SIGKILL), stderr)
+        return process.returncode
+
     def test_nothing_stays(self):
         seed = random.SystemRandom().randrange(1 << 32)
-        print(f"random seed: {seed}", flush=True)
         chance = random.Random(seed)
-        killed = set(chance.sample(range(RUNS), KILLED))
+        print(f"\nrandom seed: {seed}", flush=True)
+        killed = set(chance.sample(range(1, RUNS), KILLED))
         crashing = harness.BUILD / "fixtures" / "null_write" / "fixture_null_write_O2_pie"
 
         folder = self.enterContext(harness.TemporaryFolder())
         temporary = folder / "tmp"
         temporary.mkdir()
         environment = {**os.environ, "TMPDIR": str(temporary)}
-        shared_places = [pathlib.Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm", "/run")]
         before = harness.kernel_lists()
-        files_before = {path for place in shared_places for path in place.glob("*crashcrawler*")}
-
+        files_before = files_of_ours()
         harness.become_subreaper()  # helpers whose wrapper was killed become ours
-        ended_before_the_kill = 0
+
+        start = time.monotonic()
         for number in range(RUNS):
-            output = folder / f"out-{number}"
-            process = subprocess.Popen(harness.wrapped([crashing], output), cwd=folder, env=environment, text=True,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            if number in killed:
-                timer = threading.Timer(chance.uniform(0, LONGEST_DELAY), process.kill)
-                timer.start()
-            _, stderr = process.communicate()
-            if number in killed:
-                timer.cancel()
-                timer.join()
-                ended_before_the_kill += process.returncode != -signal.SIGKILL
-            else:
-                self.assertEqual(process.returncode, 128 + signal.SIGSEGV, stderr)
-        print(f"{RUNS} runs, {KILLED} to be killed, of which {ended_before_the_kill} were quicker", flush=True)
+            command = harness.wrapped([crashing], folder / f"out-{number}")
+            if number not in killed:
+                self.assertEqual(self.run_once(command, environment), 128 + signal.SIGSEGV)
+                continue
+            # a random moment of an average run; again and earlier when this one was over by then
+            kill_after = chance.uniform(0, (time.monotonic() - start) / number)
+            while self.run_once(command, environment, kill_after) != -signal.SIGKILL:
+                kill_after /= 2
+        print(f"{RUNS} runs, {KILLED} of them killed, {time.monotonic() - start:.0f} s", flush=True)
 
         harness.reap_orphans()  # does not return before the last of them has ended
         harness.assert_nothing_left(before)
         self.assertEqual(list(temporary.iterdir()), [])
-        files_now = {path for place in shared_places for path in place.glob("*crashcrawler*")}
-        self.assertEqual(files_now - files_before, set())
+        self.assertEqual(files_of_ours() - files_before, set())
         self.assertEqual([path for path in folder.iterdir() if not path.name.startswith("out-")], [temporary])
         for output in folder.glob("out-*"):
             self.assert_documented(output)

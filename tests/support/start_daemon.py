@@ -1,7 +1,7 @@
 """A command for the tests: start_daemon.py FIFO
 
-Starts a daemon (fork, setsid, fork), prints its pid and exits with 0. The daemon reads one word from FIFO: "exit" ends
-it, "crash" makes it read address 0.
+Starts a daemon (fork, setsid, fork), prints its own pid and the daemon's, and exits with 0. The daemon reads one word
+from FIFO: "exit" ends it, "crash" makes it read address 0.
 """
 
 import ctypes
@@ -24,4 +24,4 @@ if os.fork() == 0:
     os._exit(0)
 os.close(tell)
 os.wait()
-print(os.read(running, 32).decode(), flush=True)
+print(os.getpid(), os.read(running, 32).decode(), flush=True)

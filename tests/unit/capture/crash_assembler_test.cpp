@@ -151,36 +151,6 @@ TEST(CrashAssembler, LossAndTruncationAreSaid) {
   EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("argument list is longer")));
 }
 
-TEST(CrashAssembler, AHoleInsideTheStackIsSaidOneBehindItsEndIsNot) {
-  const std::string page(4096, 's');
-  const std::vector<std::string> train = {process_record(),
-                                          thread_record(4711, true, 0x10000),
-                                          bytes_record(CC_BYTES_STACK, 4711, 0x10000, page),
-                                          bytes_record(CC_BYTES_STACK, 4711, 0x13000, page),
-                                          bytes_record(CC_BYTES_STACK, 4711, 0x20000, page),
-                                          mapping_record(0x10000, 0x14000, 0, 0),
-                                          mapping_record(0x20000, 0x21000, 0, 0),
-                                          exit_record()};
-  const auto crashes = assemble(train);
-
-  ASSERT_EQ(crashes.size(), 1u);
-  EXPECT_THAT(crashes[0].soft_errors,
-              Contains(HasSubstr("8192 bytes inside the stack of thread 4711")));
-}
-
-TEST(CrashAssembler, PagesAboveTheFirstFrameThatNobodyTouchedAreNoHole) {
-  cc_process process = record_of<cc_process>(CC_RECORD_PROCESS);
-  process.start_stack = 0x10f00;
-  const std::string page(4096, 's');
-  const auto crashes = assemble({bytes_of(process), thread_record(4711, true, 0x10000),
-                                 bytes_record(CC_BYTES_STACK, 4711, 0x10000, page),
-                                 bytes_record(CC_BYTES_STACK, 4711, 0x13000, page),
-                                 mapping_record(0x10000, 0x14000, 0, 0), exit_record()});
-
-  ASSERT_EQ(crashes.size(), 1u);
-  EXPECT_THAT(crashes[0].soft_errors, IsEmpty());
-}
-
 TEST(CrashAssembler, AncestorsKeepTheirCommandLines) {
   auto parent = record_of<cc_parent>(CC_RECORD_PARENT);
   parent.parent.tgid = 900;

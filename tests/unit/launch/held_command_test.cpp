@@ -192,6 +192,28 @@ TEST(HeldCommand, ReportsAFailedExecAndReapsTheChild) {
   }
 }
 
+// A Ctrl-Z before the exec must not stop what release() waits for. The kernel discards SIGTSTP in an
+// orphaned process group, so this one has a parent outside of it.
+TEST(HeldCommand, IsNotStoppedByASignalFromBeforeItsExec) {
+  ForkedProcess shell_with_jobs([] {
+    const pid_t wrapper = ::fork();
+    if (wrapper == 0) {
+      ::setpgid(0, 0);
+      block_supervised_signals();
+      Result<HeldCommand> held = HeldCommand::start(shell("exit 3"), "/bin/sh", false);
+      ::kill(held->pid(), SIGTSTP);
+      ignore(held->release());
+      int status = 0;
+      ::waitpid(held->pid(), &status, WUNTRACED);
+      ::_exit(WEXITSTATUS(status));
+    }
+    int status = 0;
+    ::waitpid(wrapper, &status, 0);
+    return WEXITSTATUS(status);
+  });
+  EXPECT_EQ(WEXITSTATUS(shell_with_jobs.wait()), 3);
+}
+
 TEST(HeldCommand, LeavesAKilledChildToItsSupervisor) {
   Result<HeldCommand> held = HeldCommand::start(shell("exit 0"), "/bin/sh", false);
   ASSERT_TRUE(held);

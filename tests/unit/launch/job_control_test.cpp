@@ -180,6 +180,30 @@ TEST(JobControl, ReadingInTheBackgroundStopsUsByTheSameSignal) {
   EXPECT_EQ(terminal.read_report(), "exited");
 }
 
+// A hangup is for the session leader. Without us that would have been the command.
+TEST(JobControl, AHangupReachesTheCommandWhenWeLeadTheSession) {
+  int report[2];
+  int held_open[2];
+  ASSERT_EQ(::pipe2(report, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(held_open, O_CLOEXEC), 0);
+  int master = -1;
+  const pid_t wrapper = ::forkpty(&master, nullptr, nullptr, nullptr);
+  if (wrapper == 0) {
+    ::dup2(held_open[0], 8);
+    ::dup2(report[1], 9);
+    ::close(held_open[1]);
+    ::close(report[1]);
+    ::_exit(wrap("trap 'echo hangup >&9; exit 0' HUP; cat <&8 & echo ready >&9; wait", {}));
+  }
+  ::close(report[1]);
+  const UniqueFd reports(report[0]), input(held_open[0]);
+  UniqueFd input_end(held_open[1]);
+  ASSERT_EQ(testing::read_line(report[0]), "ready");
+  ::close(master);
+  EXPECT_EQ(testing::read_line(report[0]), "hangup");
+  EXPECT_EQ(::waitpid(wrapper, nullptr, 0), wrapper);
+}
+
 // Who stops a command where there is no terminal continues that command, and knows nothing of us.
 TEST(JobControl, WithoutATerminalWeKeepRunning) {
   ForkedProcess wrapper([] {

@@ -101,6 +101,22 @@ TEST_F(Leftovers, AreNotWaitedForAfterATermination) {
   }
 }
 
+TEST_F(Leftovers, AreKilledByTheSecondInterrupt) {
+  // The first one ends the command; background processes of a shell ignore it.
+  ForkedProcess wrapper([this] {
+    return wrap(
+        "exec 3<&0; { while [ -d /proc/$$ ]; do :; done; echo gone; exec cat >/dev/null; } "
+        "<&3 & echo ready; read line",
+        with(LeftoverPolicy::wait, kForEver), &cgroup_);
+  });
+  ASSERT_EQ(wrapper.read_line(), "ready");
+  ::kill(wrapper.pid(), SIGINT);
+  ASSERT_EQ(wrapper.read_line(), "gone");
+  ::kill(wrapper.pid(), SIGINT);
+  EXPECT_EQ(wrapper.read_line(), "outcome exit=0 signal=2 interrupted=1 leftovers= errors=0");
+  EXPECT_FALSE(is_populated());
+}
+
 TEST_F(Leftovers, AreFoundInCgroupsOfTheirOwn) {
   const std::string below = cgroup_.path() + "/below";
   ASSERT_EQ(::mkdir(below.c_str(), 0755), 0);

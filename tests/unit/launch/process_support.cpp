@@ -72,7 +72,8 @@ void write_control(const std::string& path, const std::string& text) {
 }  // namespace
 
 ScratchCgroup::ScratchCgroup() {
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a command leaves behind ends up with us, not with init
+  // What a command leaves behind ends up with us, not with init.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::string mount = cgroup2_mount();
   if (mount.empty()) {
     reason = "no cgroup2 file system is mounted";

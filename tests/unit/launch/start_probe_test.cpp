@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +127,34 @@ TEST_F(StartProbeAsRoot, AFailedExecIsAnErrorAndLeavesNoZombie) {
     return named && ::waitpid(-1, nullptr, 0) < 0 ? 0 : 1;
   });
   EXPECT_EQ(wrapper.wait(), 0);
+}
+
+// What a container started with --cap-add and ambient capabilities gives its user.
+TEST_F(StartProbeAsRoot, ItIsStartedDirectlyWithAmbientCapabilities) {
+  const std::string path =
+      folder_.file("probe", "#!/bin/sh\ngrep CapEff /proc/self/status\n", 0755);
+  ForkedProcess somebody([&] {
+    constexpr int kMissing = 77;
+    constexpr uint64_t kBpf = uint64_t{1} << CAP_BPF, kPerfmon = uint64_t{1} << CAP_PERFMON;
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[2] = {};
+    for (const uint64_t set : {kBpf, kPerfmon}) {
+      sets[1].permitted |= static_cast<uint32_t>(set >> 32);
+    }
+    sets[1].effective = sets[1].inheritable = sets[1].permitted;
+    if (::prctl(PR_SET_KEEPCAPS, 1) != 0 || ::setuid(kSomebody) != 0 ||
+        ::syscall(SYS_capset, &header, sets) != 0 ||
+        ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_BPF, 0, 0) != 0 ||
+        ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_PERFMON, 0, 0) != 0) {
+      return kMissing;
+    }
+    return started_and_waited(path) == "direct: CapEff:\t000000c000000000" ? 0 : 1;
+  });
+  const int status = somebody.wait();
+  if (WEXITSTATUS(status) == 77) {
+    GTEST_SKIP() << "root here has no CAP_BPF and CAP_PERFMON to hand on";
+  }
+  EXPECT_EQ(status, 0);
 }
 
 TEST(StartProbe, GoesThroughSudoWithoutAPassword) {

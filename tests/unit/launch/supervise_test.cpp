@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "runner/launch/inherited_signals.h"
 #include "tests/unit/launch/process_support.h"
 
@@ -129,6 +131,19 @@ TEST(Supervise, WhatWasIgnoredAtTheStartStaysIgnored) {
     block_supervised_signals();
     const sigset_t& set = supervised_signals();
     return sigismember(&set, SIGINT) == 0 && sigismember(&set, SIGTERM) == 1 ? 0 : 1;
+  });
+  EXPECT_EQ(wrapper.wait(), 0);
+}
+
+TEST(Supervise, ABrokenPipeIsAnErrorAndNotOurEnd) {
+  ForkedProcess wrapper([] {
+    int ends[2];
+    block_supervised_signals();
+    if (::pipe(ends) != 0) {
+      return 1;
+    }
+    ::close(ends[0]);
+    return ::write(ends[1], "", 1) < 0 && errno == EPIPE ? 0 : 1;
   });
   EXPECT_EQ(wrapper.wait(), 0);
 }

@@ -63,6 +63,15 @@ TEST(CrashJson, TellsTheProcess) {
   EXPECT_EQ(process["ancestors"][1]["name"], "ctest");
 }
 
+TEST(CrashJson, KeepsTheParentAtDeathApartFromTheAncestors) {
+  CrashReport orphan = null_write();
+  orphan.raw.parent_pid = 1;
+  EXPECT_EQ(record(orphan)["process"]["parent_pid"], 1);
+  EXPECT_EQ(record(orphan)["process"]["ancestors"][0]["pid"], 4710);
+  orphan.raw.parent_pid = 0;
+  EXPECT_FALSE(record(orphan)["process"].contains("parent_pid"));
+}
+
 TEST(CrashJson, TellsTheFrames) {
   const json thread = record(null_write())["threads"][0];
   EXPECT_EQ(thread["thread_id"], 4711);

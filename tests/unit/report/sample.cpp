@@ -32,6 +32,7 @@ CrashReport crash_of(const std::string& id, const std::string& program) {
   report.raw.cgroup = "/crashcrawler/1";
   report.raw.uid = 1000;
   report.raw.gid = 100;
+  report.raw.parent_pid = 4710;
   report.raw.ancestors = {{4710, "sh", {"sh", "-c", "./" + program}}, {4700, "ctest", {"ctest"}}};
   report.raw.mappings.resize(1);
   report.raw.mappings[0] = {0x555500000000, 0x555500010000};

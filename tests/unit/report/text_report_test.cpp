@@ -26,9 +26,9 @@ TEST(CrashText, BeginsWithTheHeadline) {
 
 TEST(CrashText, TellsTheFacts) {
   const std::string report = text(null_write());
-  EXPECT_THAT(report, HasSubstr("pid 4711"));
+  EXPECT_THAT(report, HasSubstr("null_write, pid 4711, parent 4710, uid 1000, x86_64\n"));
   EXPECT_THAT(report, HasSubstr("./null_write --case 'two words'\n"));
-  EXPECT_THAT(report, HasSubstr("sh (4710) < ctest (4700)\n"));
+  EXPECT_THAT(report, HasSubstr("Started by sh (4710) < ctest (4700)\n"));
   EXPECT_THAT(report, HasSubstr("2025-03-01T12:00:01.125Z\n"));
   EXPECT_THAT(report, HasSubstr("SIGSEGV (11), code SEGV_MAPERR (1), address 0x0\n"));
   EXPECT_THAT(report, HasSubstr("killed by SIGSEGV\n"));
@@ -89,7 +89,7 @@ TEST(CrashText, LimitsWhatAHugeProcessCouldMakeOfIt) {
   for (int i = 0; i < 2000; ++i) {
     thread.frames.push_back(frame("f" + std::to_string(i), "a.cpp", i + 100));
   }
-  report.backtrace.threads.insert(report.backtrace.threads.end(), 1000, thread);
+  report.backtrace.threads.insert(report.backtrace.threads.end(), 250, thread);
   const std::string huge = text(report);
   EXPECT_LT(huge.size(), 2u << 20);
   EXPECT_THAT(huge, HasSubstr("more threads are in"));

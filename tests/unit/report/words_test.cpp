@@ -26,12 +26,6 @@ TEST(Words, WriteDurations) {
   EXPECT_EQ(duration_in_words(seconds(7320)), "2 h 2 min");
 }
 
-TEST(Words, WriteAddressesInLowerCase) {
-  EXPECT_EQ(hex(0), "0x0");
-  EXPECT_EQ(hex(0xABCDEF), "0xabcdef");
-  EXPECT_EQ(hex(~uint64_t{0}), "0xffffffffffffffff");
-}
-
 TEST(Words, CountInSingularAndPlural) {
   EXPECT_EQ(counted(1, "crash", "crashes"), "1 crash");
   EXPECT_EQ(counted(0, "crash", "crashes"), "0 crashes");

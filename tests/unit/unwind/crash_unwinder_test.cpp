@@ -77,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(All, Flavour,
                          testing::Values("optimised", "plain", "fixed_address", "static", "clang",
                                          "dwarf4", "compressed", "debug_frame_only", "linked",
                                          "identified", "frame_pointers", "no_table"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& flavour) { return std::string(flavour.param); });
 
 TEST(CrashUnwinder, does_with_symbols_alone) {
   const Backtrace backtrace = unwound(crash_of("only_symbols", "null_write"));
@@ -147,6 +147,22 @@ TEST(CrashUnwinder, takes_all_threads_the_crashing_one_first) {
   EXPECT_FALSE(backtrace.threads[1].crashed);
   EXPECT_NE(frame_of(backtrace.threads[1], "main"), nullptr);
   EXPECT_EQ(backtrace.threads[1].stop_reason, "end of stack");
+}
+
+TEST(CrashUnwinder, has_tables_and_names_for_the_vdso) {
+  const Backtrace backtrace = unwound(crash_of("optimised", "vdso"));
+  SCOPED_TRACE(to_text(backtrace));
+  const Frame& top = backtrace.threads[0].frames.at(0);
+  ASSERT_TRUE(top.module);
+  if (backtrace.modules[*top.module].path != "[vdso]") {
+    GTEST_SKIP() << "the kernel gives processes no vdso, or reads this clock by system call";
+  }
+  EXPECT_THAT(top.function, HasSubstr("clock_gettime"));
+  const Frame* caller = frame_of(backtrace.threads[0], "shop::ask_time()");
+  ASSERT_NE(caller, nullptr);
+  EXPECT_EQ(caller->trust, Trust::cfi);
+  expect_at(caller->location, "stacks.cpp", "ask_time");
+  EXPECT_THAT(backtrace.soft_errors, IsEmpty());
 }
 
 TEST(CrashUnwinder, tells_the_programs_code_from_the_systems) {

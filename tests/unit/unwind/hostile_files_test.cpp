@@ -150,7 +150,7 @@ TEST_F(HostileFiles, that_were_cut_off) {
 
 TEST_F(HostileFiles, with_call_frames_of_another_machine) {
   std::string bytes = bytes_;
-  bytes.at(offsetof(Elf64_Ehdr, e_machine)) = EM_AARCH64 & 0xff;
+  bytes.at(offsetof(Elf64_Ehdr, e_machine)) = static_cast<char>(EM_AARCH64);
   add(bytes);
   expect_top_frames(true);
 }

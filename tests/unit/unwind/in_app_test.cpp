@@ -47,6 +47,17 @@ TEST_F(InApp, does_not_hold_for_system_code_that_was_compiled_into_the_program) 
   EXPECT_TRUE(in_app("/opt/tests/runner", "/home/me/app/abort.cpp", "abort"));
 }
 
+TEST_F(InApp, holds_for_code_of_the_program_inside_system_functions) {
+  Module module;
+  module.path = "/opt/tests/runner";
+  Frame frame;
+  frame.location.file = "/usr/include/c++/12/bits/stl_algo.h";
+  const AppFilter filter(directories, executable);
+  EXPECT_FALSE(filter.in_app(frame, &module));
+  frame.inlines.push_back({"lambda", "lambda", {"/home/me/app/sort.cpp", 1, 1}});
+  EXPECT_TRUE(filter.in_app(frame, &module));
+}
+
 TEST_F(InApp, does_not_hold_outside_of_modules) {
   EXPECT_FALSE(AppFilter(directories, executable).in_app(Frame{}, nullptr));
 }

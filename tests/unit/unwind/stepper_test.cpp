@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
 #include <random>
 
 #include "runner/unwind/image_cache.h"
@@ -25,15 +26,10 @@ constexpr size_t kBudget = size_t{1} << 30;
 // The stack of the crashing thread, and names for its frames.
 class Walk {
  public:
-  Walk(const LiveSnapshot& snapshot, size_t most_frames = 1024)
-      : images_(snapshot.files, kBudget),
-        modules_(snapshot.crash, snapshot.files, images_),
-        memory_(snapshot.crash) {
-    modules_.add_code(memory_);
-    const RawCrash& crash = snapshot.crash;
-    result = walk_stack(crash.threads.at(0), crash.architecture, crash.stack_start, modules_,
-                        memory_, most_frames);
-  }
+  explicit Walk(LiveSnapshot&& snapshot, size_t most_frames = 1024)
+      : Walk(std::make_unique<LiveSnapshot>(std::move(snapshot)), nullptr, most_frames) {}
+  explicit Walk(const LiveSnapshot& snapshot, size_t most_frames = 1024)
+      : Walk(nullptr, &snapshot, most_frames) {}
 
   std::string function(size_t frame) const {
     if (frame >= result.frames.size()) {
@@ -68,6 +64,20 @@ class Walk {
   StackWalk result;
 
  private:
+  Walk(std::unique_ptr<LiveSnapshot> owned, const LiveSnapshot* borrowed, size_t most_frames)
+      : owned_(std::move(owned)),
+        snapshot_(owned_ ? *owned_ : *borrowed),
+        images_(snapshot_.files, kBudget),
+        modules_(snapshot_.crash, snapshot_.files, images_),
+        memory_(snapshot_.crash) {
+    modules_.add_code(memory_);
+    const RawCrash& crash = snapshot_.crash;
+    result = walk_stack(crash.threads.at(0), crash.architecture, crash.stack_start, modules_,
+                        memory_, most_frames);
+  }
+
+  std::unique_ptr<LiveSnapshot> owned_;
+  const LiveSnapshot& snapshot_;
   ImageCache images_;
   ModuleMap modules_;
   AddressSpace memory_;
@@ -337,9 +347,7 @@ TEST(Stepper, ends_where_the_arguments_of_the_process_begin) {
   LiveSnapshot snapshot = crash_of("no_table", "null_write");
   RawThread& thread = snapshot.crash.threads[0];
   ASSERT_LT(thread.registers.rsp, snapshot.crash.stack_start);
-  for (MemoryRange& range : thread.stack) {
-    std::fill(range.bytes.begin(), range.bytes.end(), '\0');
-  }
+  thread.stack = {{snapshot.crash.stack_start - 8192, std::string(8192, '\0')}};
   thread.registers.rsp = snapshot.crash.stack_start - 64;
   EXPECT_EQ(Walk(snapshot).result.stop_reason, "end of stack");
   thread.registers.rsp = snapshot.crash.stack_start - 8192;

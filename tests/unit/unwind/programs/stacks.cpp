@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NOINLINE __attribute__((noinline))
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
@@ -98,6 +99,12 @@ NOINLINE void call_smash() {
   after = after + room[0];
 }
 
+NOINLINE void ask_time() {
+  timespec* volatile where = reinterpret_cast<timespec*>(8);
+  clock_gettime(CLOCK_REALTIME_COARSE, where);  // MARK: ask_time
+  after = after + 1;
+}
+
 void* worker(void*) {
   outer(nowhere);  // MARK: worker
   return nullptr;
@@ -132,6 +139,8 @@ NOINLINE void run(const char* what) {
     call_smash();
   } else if (strcmp(what, "thread") == 0) {
     run_thread();
+  } else if (strcmp(what, "vdso") == 0) {
+    ask_time();
   }
   outer(nowhere);  // MARK: run
   after = after + 1;
