@@ -5,11 +5,14 @@
  *
  * A death is a train of records with the same key, always in this order:
  *
- *   PROCESS                        identity, siginfo, memory layout         (fatal signal, dying
- * thread) PARENT*  PATH{exe,cwd}  BYTES{argv}* THREAD   BYTES{stack}*         the crashing thread,
- * then the others as the kernel brings them down PATH{mapping}?  MAPPING*       the memory map,
- * once, by whichever thread exits first and can walk it EXIT                           the verdict,
- * when the last thread is gone
+ *   PROCESS                    identity, siginfo, memory layout             (fatal signal, dying thread)
+ *   PARENT*  PATH{exe,cwd}  BYTES{argv}*  SENDER?
+ *   THREAD  BYTES{stack}*      the dying thread, then the others as the kernel brings them down
+ *   FIRST_SIGNAL?  BYTES*      a fault of the dying thread that went to a handler, and the stack it happened on
+ *   PATH{mapping}?  MAPPING*   the memory map, once, by whichever thread exits first and can walk it
+ *   EXIT                       the verdict, when the last thread is gone
+ *
+ * When a process exits by itself over a handled fault (CC_CAUSE_EXIT), THREADs of others may come before PROCESS.
  *
  * Records of different processes interleave. A record that did not fit the ring is counted twice:
  * in the global counters (struct cc_counters) and, per process, in EXIT.lost_records, so a reader
@@ -58,6 +61,8 @@ enum cc_record_type {
   CC_RECORD_BYTES = 5,
   CC_RECORD_MAPPING = 6,
   CC_RECORD_EXIT = 7,
+  CC_RECORD_FIRST_SIGNAL = 8,
+  CC_RECORD_SENDER = 9,
 };
 
 /* The process a record belongs to: thread-group id in the initial pid namespace, and the start time
@@ -83,6 +88,14 @@ struct cc_registers {
   __u64 fs_base, gs_base;
 };
 
+/* Why a train was sent. Whether it was a crash is decided in user space. */
+enum cc_cause {
+  CC_CAUSE_CORE_SIGNAL = 1, /* default action of a core signal (signal(7)) */
+  CC_CAUSE_KILLED =
+      2,             /* default action of any other fatal signal; the number is in EXIT.exit_code */
+  CC_CAUSE_EXIT = 3, /* exited non-zero, and a fault of this thread had gone to a handler */
+};
+
 struct cc_process {
   struct cc_record header;
   __u64 time_ns;   /* CLOCK_BOOTTIME at signal delivery */
@@ -93,11 +106,11 @@ struct cc_process {
   __u32 ns_tid;
   __u32 inner_tgid; /* as the process itself sees its pid */
   __u32 uid, euid, gid;
-  __u32 parent_tgid; /* at death, for the caller; 0: not visible in his pid namespace */
-  __u32 pid_level;   /* depth of its pid namespace, 0: initial */
-  __u32 mnt_ns;      /* inode of its mount namespace */
-  __u32 signal;      /* number as delivered */
-  __u32 reserved0;
+  __u32 parent_tgid;             /* at death, for the caller; 0: not visible in his pid namespace */
+  __u32 pid_level;               /* depth of its pid namespace, 0: initial */
+  __u32 mnt_ns;                  /* inode of its mount namespace */
+  __u32 signal;                  /* number as delivered */
+  __u32 cause;                   /* enum cc_cause */
   __u8 siginfo[CC_SIGINFO_SIZE]; /* siginfo_t as the ABI lays it out */
   __u64 start_code, end_code, start_brk, brk, start_stack;
   __u64 arg_start, arg_end, env_start, env_end;
@@ -178,8 +191,33 @@ struct cc_exit {
   __u32 lost_records;   /* of this process, ring full */
   __u32 threads;        /* THREAD records attempted */
   __u32 mappings;       /* regions walked; more than CC_MAPPINGS: the rest was not sent */
+  __u32 oom_killed;     /* the kernel chose it as the victim of memory shortage */
   __u32 mappings_state; /* enum cc_mappings_state */
+};
+
+/* The newest core signal of the dying thread that went to a handler. Whether the handler had returned is seen from the
+ * stack: if not, the signal frame is on it. */
+struct cc_first_signal {
+  struct cc_record header;
+  __u32 tid;
+  __u32 signal;
+  __u64 count; /* such signals of this thread so far */
+  __u8 siginfo[CC_SIGINFO_SIZE];
+  struct cc_registers registers; /* at the fault */
+};
+
+/* Who generated the fatal signal. A zero sender: the kernel. */
+struct cc_sender {
+  struct cc_record header;
+  struct cc_key sender;
+  __u32 ns_tgid; /* 0: not visible in the pid namespace of the caller */
+  __u32 uid;
+  __u32 signal;
+  __u32 in_tree; /* 1: the sender belonged to the run */
+  char comm[CC_COMM_SIZE];
+  __u32 command_length;
   __u32 reserved;
+  char command[CC_COMMAND_SIZE];
 };
 
 enum cc_mappings_state {
@@ -190,10 +228,11 @@ enum cc_mappings_state {
 
 /* Totals of one run, in a one-element array map. */
 struct cc_counters {
-  __u64 crashes;      /* fatal core signals seen inside the tree */
-  __u64 lost_crashes; /* of those, PROCESS record did not fit */
+  __u64
+      deaths; /* trains begun: fatal signals seen inside the tree, and exits over handled faults */
+  __u64
+      lost_crashes; /* of those, nothing is known: no state could be had, or PROCESS did not fit */
   __u64 lost_records; /* all records that did not fit, PROCESS included */
-  __u64 untracked;    /* fatal signals for which no per-process state could be had */
 };
 
 CC_STATIC_ASSERT(sizeof(struct cc_key) == 16, "no padding");

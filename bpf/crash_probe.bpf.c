@@ -24,14 +24,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 const volatile __u32 crash_stack_bytes = 64 << 10;
 const volatile __u32 thread_stack_bytes = 16 << 10;
 
-enum { SIG_DFL_HANDLER = 0, SIGNAL_KILL = 9, STACK_PATIENCE = 16, OTHER_STACK_PATIENCE = 2 };
-
-// signal(7): default action "Core".
-static __always_inline bool is_core_signal(int signal) {
-  const __u64 core =
-      1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 11 | 1 << 24 | 1 << 25 | 1u << 31;
-  return signal > 0 && signal < 32 && (core >> signal & 1);
-}
+enum { STACK_PATIENCE = 16, OTHER_STACK_PATIENCE = 2 };
 
 static __always_inline struct crash* find_crash(struct task_struct* task) {
   __u32 tgid = task->tgid;
@@ -49,16 +42,52 @@ static __always_inline struct crash* begin_crash(struct task_struct* task) {
   return bpf_map_lookup_elem(&crashes, &tgid);
 }
 
+// The dying thread, and what only it can tell. False: there was no room even for the first record.
+static __always_inline bool describe(struct crash* crash, struct task_struct* task, __u32 cause,
+                                     int signal, void* info) {
+  crash->described = 1;
+  if (!emit_process(crash, task, cause, signal, info)) {
+    return false;
+  }
+  emit_surroundings(crash, task);
+  emit_thread(crash, task, CC_THREAD_CRASHED, crash_stack_bytes, STACK_PATIENCE);
+  if (cause != CC_CAUSE_KILLED) {
+    emit_first_signal(crash, task, crash_stack_bytes, STACK_PATIENCE);
+  }
+  return true;
+}
+
+// Why the group of `task` is being brought down, which this thread sees as a SIGKILL; 0: it is not (a sibling's exec
+// sends the same to all other threads), or it exits by itself and no fault of it was ever handled.
+static __always_inline __u32 cause_of_group_exit(struct task_struct* task) {
+  __u32 tgid = task->tgid;
+  int code;
+
+  if (!(BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT_FLAG)) {
+    return 0;
+  }
+  code = BPF_CORE_READ(task, signal, group_exit_code);
+  if (code & 0x7f) {
+    return CC_CAUSE_KILLED;
+  }
+  return code != 0 && bpf_map_lookup_elem(&faulted, &tgid) ? CC_CAUSE_EXIT : 0;
+}
+
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* action) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct crash* crash;
-  __u32 tgid = task->tgid;
+  __u32 tgid = task->tgid, cause = CC_CAUSE_CORE_SIGNAL;
+  void* handler;
 
-  if ((signal != SIGNAL_KILL && !is_core_signal(signal)) || !in_tree(task)) {
+  if (!is_fatal_signal(signal) || !in_tree(task)) {
     return 0;
   }
-  if (BPF_CORE_READ(action, sa.sa_handler) != (void*)SIG_DFL_HANDLER) {
+  handler = BPF_CORE_READ(action, sa.sa_handler);
+  if (handler != (void*)SIG_DFL_HANDLER) {
+    if (handler != (void*)SIG_IGN_HANDLER && is_core_signal(signal)) {
+      remember_first_signal(task, signal, info);
+    }
     return 0;
   }
   crash = find_crash(task);
@@ -67,22 +96,42 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
     return 0;
   }
   if (signal == SIGNAL_KILL) {
+    cause = cause_of_group_exit(task);
+  } else if (!is_core_signal(signal)) {
+    cause = CC_CAUSE_KILLED;
+  }
+  if (cause == 0) {
     return 0;
   }
-  COUNT(crashes);
+  COUNT(deaths);
   crash = begin_crash(task);
   if (!crash) {
-    COUNT(untracked);
     COUNT(lost_crashes);
     return 0;
   }
-  if (!emit_process(crash, task, signal, info)) {
+  if (cause == CC_CAUSE_EXIT) {  // the thread that exits comes by on_exit, later
+    emit_thread(crash, task, 0, thread_stack_bytes, OTHER_STACK_PATIENCE);
+  } else if (!describe(crash, task, cause, signal, info)) {
     bpf_map_delete_elem(&crashes, &tgid);  // nothing more of a crash that nobody could place
     COUNT(lost_crashes);
+  }
+  return 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* receiver) {
+  bool from_user;
+
+  if (!is_fatal_signal(signal)) {
     return 0;
   }
-  emit_surroundings(crash, task);
-  emit_thread(crash, task, CC_THREAD_CRASHED, crash_stack_bytes, STACK_PATIENCE);
+  from_user = is_from_user(info);
+  if (is_core_signal(signal) && !from_user) {
+    return 0;  // a fault: its own siginfo says all, and a program may take a million of them
+  }
+  if (bpf_task_storage_get(&descendants, receiver, 0, 0)) {
+    remember_sender(signal, from_user, receiver);
+  }
   return 0;
 }
 
@@ -113,17 +162,36 @@ static __always_inline void emit_exit(struct crash* crash, struct task_struct* t
   record->time_ns = bpf_ktime_get_boot_ns();
   record->exit_code = BPF_CORE_READ(task, signal, group_exit_code);
   record->lost_records = crash->lost_records;
+  record->oom_killed = BPF_CORE_READ(task, signal, oom_mm) != NULL;
   record->threads = crash->threads;
   record->mappings = crash->mappings;
   record->mappings_state = crash->progress & WALKED ? CC_MAPPINGS_WALKED : CC_MAPPINGS_NONE;
-  record->reserved = 0;
   bpf_ringbuf_submit(record, 0);
 forget:
   bpf_map_delete_elem(&crashes, &tgid);
 }
 
-static __always_inline struct crash* find_crash_in_tree(struct task_struct* task) {
-  return in_tree(task) ? find_crash(task) : NULL;
+// The state of a process that dies inside the tree. A thread that exits non-zero by itself after one of its faults had
+// gone to a handler begins one here: it may be the handler that exits.
+static __always_inline struct crash* dying(struct task_struct* task) {
+  struct crash* crash;
+
+  if (!in_tree(task)) {
+    return NULL;
+  }
+  crash = find_crash(task);
+  if ((crash && crash->described) || !bpf_task_storage_get(&first_signals, task, 0, 0) ||
+      cause_of_group_exit(task) != CC_CAUSE_EXIT) {
+    return crash;
+  }
+  if (!crash) {
+    COUNT(deaths);
+    crash = begin_crash(task);
+  }
+  if (crash) {
+    describe(crash, task, CC_CAUSE_EXIT, 0, NULL);
+  }
+  return crash;
 }
 
 // One thread walks, the first that comes; when the last thread has been here meanwhile it left the
@@ -158,7 +226,7 @@ static __always_inline void end_when_last(struct crash* crash, struct task_struc
 // The map is still there: Linux 6.16 and newer.
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(on_exit_with_map, struct task_struct* task) {
-  struct crash* crash = find_crash_in_tree(task);
+  struct crash* crash = dying(task);
 
   if (crash) {
     walk_once(crash, task);
@@ -169,7 +237,7 @@ int BPF_PROG(on_exit_with_map, struct task_struct* task) {
 
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
-  struct crash* crash = find_crash_in_tree(task);
+  struct crash* crash = in_tree(task) ? find_crash(task) : NULL;
 
   if (crash) {
     end_when_last(crash, task);
@@ -181,7 +249,7 @@ int BPF_PROG(on_exit, struct task_struct* task) {
 SEC("?fentry/do_exit")
 int BPF_PROG(on_do_exit) {
   struct task_struct* task = bpf_get_current_task_btf();
-  struct crash* crash = find_crash_in_tree(task);
+  struct crash* crash = dying(task);
 
   if (crash) {
     walk_once(crash, task);

@@ -122,6 +122,21 @@ static __always_inline void remember_exec(struct task_struct* task) {
   bpf_map_update_elem(&command_lines, &fresh.self, line, BPF_ANY);
 }
 
+/* The command line of a process of the tree; 0 when it is not known. Returns its bytes. */
+static __always_inline __u32 copy_command(char* to, __u32 tgid) {
+  struct lineage* process = bpf_map_lookup_elem(&lineages, &tgid);
+  struct command_line* line = NULL;
+
+  if (process) {
+    line = bpf_map_lookup_elem(&command_lines, &process->program);
+  }
+  if (!line) {
+    return 0;
+  }
+  __builtin_memcpy(to, line->bytes, CC_COMMAND_SIZE);
+  return line->length;
+}
+
 struct lineage_walk {
   struct crash* crash;
   struct cc_key next;
@@ -129,7 +144,6 @@ struct lineage_walk {
 
 static long lineage_step(__u32 index, struct lineage_walk* walk) {
   struct lineage* ancestor = bpf_map_lookup_elem(&lineages, &walk->next.tgid);
-  struct command_line* line;
   struct cc_parent* record;
 
   if (!ancestor || ancestor->self.start_ns != walk->next.start_ns) {
@@ -140,13 +154,8 @@ static long lineage_step(__u32 index, struct lineage_walk* walk) {
   record->ns_tgid = ancestor->ns_tgid;
   record->distance = index + 1;
   __builtin_memcpy(record->comm, ancestor->comm, sizeof(record->comm));
-  record->command_length = 0;
   record->reserved = 0;
-  line = bpf_map_lookup_elem(&command_lines, &ancestor->program);
-  if (line) {
-    record->command_length = line->length;
-    __builtin_memcpy(record->command, line->bytes, sizeof(record->command));
-  }
+  record->command_length = copy_command(record->command, ancestor->self.tgid);
   bpf_ringbuf_submit(record, 0);
   walk->next = ancestor->parent;
   return 0;

@@ -7,11 +7,11 @@
 #ifndef CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 #define CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 
-#include "lineage.bpf.h"
 #include "path.bpf.h"
+#include "signals.bpf.h"
 
-static __always_inline bool emit_process(struct crash* crash, struct task_struct* task, int signal,
-                                         void* info) {
+static __always_inline bool emit_process(struct crash* crash, struct task_struct* task, __u32 cause,
+                                         int signal, void* info) {
   struct cc_process* record;
   struct mm_struct* mm = BPF_CORE_READ(task, mm);
   struct pid* leader;
@@ -25,7 +25,7 @@ static __always_inline bool emit_process(struct crash* crash, struct task_struct
   record->ns_tid = pid_in_namespace(BPF_CORE_READ(task, thread_pid), caller_pid_namespace);
   record->parent_tgid =
       pid_in_namespace(BPF_CORE_READ(task, real_parent, signal, pids[1]), caller_pid_namespace);
-  record->reserved0 = 0;
+  record->cause = cause;
   record->pid_level = BPF_CORE_READ(leader, level);
   record->inner_tgid = 0;
   bpf_probe_read_kernel(&record->inner_tgid, sizeof(record->inner_tgid),
@@ -95,6 +95,7 @@ static __always_inline void emit_surroundings(struct crash* crash, struct task_s
   __u64 arg_end = BPF_CORE_READ(task, mm, arg_end);
 
   emit_lineage(crash);
+  emit_sender(crash);
   emit_file(crash, task, SCRATCH_SIGNAL, CC_PATH_EXE, BPF_CORE_READ(task, mm, exe_file));
   emit_path(crash, task, SCRATCH_SIGNAL, CC_PATH_CWD, BPF_CORE_READ(task, fs, pwd.mnt),
             BPF_CORE_READ(task, fs, pwd.dentry), NULL);

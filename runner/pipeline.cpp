@@ -65,12 +65,16 @@ Result<int> run_pipeline(const RunOptions& options) {
   Captured captured = source ? source->finish() : nothing_captured(source.error());
   session.health = captured.health;
 
+  // Not every death is a crash: what processes of the run did to each other on purpose is not looked at.
+  drop_deaths_on_purpose(captured.crashes, source);
+
   // What the dead left becomes frames with names, in a child that may fail over hostile files.
   std::vector<Backtrace> backtraces =
       unwind(captured.crashes, captured.files, unwind_limits_of(options));
 
   // Which package brought each library, and which crashes are the same crash.
   session.crashes = make_reports(std::move(captured.crashes), std::move(backtraces));
+  session.health.truncated = count_truncated(session.crashes);
   if (const Result<void> found = find_packages(modules_of(session), "/"); !found) {
     session.soft_errors.push_back(found.error().message);
   }

@@ -4,12 +4,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 #include <utility>
 
 #include "runner/base/file.h"
 #include "runner/base/signal_names.h"
+#include "runner/classify/verdict.h"
 
 namespace crashcrawler {
 namespace {
@@ -128,22 +130,36 @@ UnwindLimits unwind_limits_of(const RunOptions& options) {
   return limits;
 }
 
+void drop_deaths_on_purpose(std::vector<RawCrash>& deaths, const Result<BpfSource>& source) {
+  const Harness harness{::getpid(), source ? source->probe_pid() : 0};
+  std::erase_if(deaths, [&](const RawCrash& death) { return !may_be_crash(death, harness); });
+}
+
 std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
                                       std::vector<Backtrace> backtraces) {
-  std::vector<CrashReport> reports(crashes.size());
+  std::vector<CrashReport> reports;
   for (size_t i = 0; i < crashes.size(); ++i) {
-    CrashReport& report = reports[i];
+    CrashReport report;
     report.raw = std::move(crashes[i]);
     report.backtrace = std::move(backtraces[i]);
+    if (!judge(report)) {
+      continue;
+    }
     for (RawThread& thread : report.raw.threads) {
       thread.stack = {};
     }
     const std::string program = fs::path(report.raw.executable).filename();
-    report.id = fmt::format("{:04}-{}-{}", i + 1,
+    report.id = fmt::format("{:04}-{}-{}", reports.size() + 1,
                             file_name_safe(program.empty() ? report.raw.name : program),
                             signal_name(report.raw.signal.number));
+    reports.push_back(std::move(report));
   }
   return reports;
+}
+
+uint64_t count_truncated(const std::vector<CrashReport>& crashes) {
+  return static_cast<uint64_t>(std::ranges::count_if(
+      crashes, [](const CrashReport& crash) { return !crash.raw.soft_errors.empty(); }));
 }
 
 std::vector<std::vector<Module>*> modules_of(Session& session) {

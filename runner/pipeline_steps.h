@@ -48,9 +48,15 @@ Captured nothing_captured(const Error& why);
 // directory.
 UnwindLimits unwind_limits_of(const RunOptions& options);
 
-// Pairs each crash with its stacks and gives it its id; the raw stack bytes are let go.
+// Takes out the deaths that are no crashes whatever their stacks say.
+void drop_deaths_on_purpose(std::vector<RawCrash>& deaths, const Result<BpfSource>& source);
+
+// Pairs each crash with its stacks and judges it; what was no crash after all is left out. The raw stack bytes are let go.
 std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
                                       std::vector<Backtrace> backtraces);
+
+// Crashes of which a part is missing.
+uint64_t count_truncated(const std::vector<CrashReport>& crashes);
 
 std::vector<std::vector<Module>*> modules_of(Session& session);
 

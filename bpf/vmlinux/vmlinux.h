@@ -86,6 +86,8 @@ struct signal_struct {
   atomic_t live;
   struct pid* pids[4]; /* enum pid_type: PIDTYPE_TGID is 1 */
   int group_exit_code;
+  unsigned int flags;
+  struct mm_struct* oom_mm;
 };
 
 struct hlist_bl_node {

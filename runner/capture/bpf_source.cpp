@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <thread>
 
 #include "runner/capture/crash_assembler.h"
@@ -81,6 +83,7 @@ bool send_message(int socket, ProbeMessage type, Message message) {
 struct BpfSource::State {
   UniqueFd socket;
   std::string cgroup, degraded;
+  pid_t probe_pid = 0;
   MessageReader reader;
   PinnedFiles files;
   CrashAssembler assembler;
@@ -136,15 +139,22 @@ Result<BpfSource> BpfSource::begin(UniqueFd socket, pid_t held, const CaptureOpt
         "crashcrawler-probe is of another version than crashcrawler-run; install both from one "
         "build"};
   }
-  const size_t first_line = text.find('\n');
-  state->cgroup = text.substr(0, first_line);
-  state->degraded = first_line == std::string::npos ? "" : text.substr(first_line + 1);
+  std::istringstream lines(text);
+  std::getline(lines, state->cgroup);
+  std::string pid;
+  std::getline(lines, pid);
+  state->probe_pid = static_cast<pid_t>(std::atoi(pid.c_str()));
+  std::getline(lines, state->degraded);
   state->receiver = std::thread(&State::receive, state.get());
   return BpfSource(std::move(state));
 }
 
 const std::string& BpfSource::cgroup() const {
   return state_->cgroup;
+}
+
+pid_t BpfSource::probe_pid() const {
+  return state_->probe_pid;
 }
 
 void BpfSource::kill_tree() {
@@ -175,9 +185,6 @@ Captured BpfSource::finish() {
   if (state_->assembler.malformed_records() > 0) {
     health.degraded.push_back(std::to_string(state_->assembler.malformed_records()) +
                               " records could not be read");
-  }
-  for (const RawCrash& crash : captured.crashes) {
-    health.truncated += crash.soft_errors.empty() ? 0 : 1;
   }
   return captured;
 }

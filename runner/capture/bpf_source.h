@@ -43,6 +43,9 @@ class BpfSource {
   // Directory of the run's cgroup.
   const std::string& cgroup() const;
 
+  // Of the process that kills on our behalf.
+  pid_t probe_pid() const;
+
   // SIGKILL to everything in the cgroup.
   void kill_tree();
 

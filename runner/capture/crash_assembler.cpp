@@ -46,16 +46,16 @@ std::chrono::system_clock::time_point wall_time(uint64_t boot_ns) {
 }
 
 // siginfo_t as asm-generic/siginfo.h lays it out on a 64-bit kernel.
-RawSignal signal_of(const cc_process& process) {
+RawSignal signal_of(uint32_t number, const __u8 (&siginfo)[CC_SIGINFO_SIZE]) {
   RawSignal signal;
-  signal.number = static_cast<int>(process.signal);
-  std::memcpy(&signal.error, process.siginfo + 4, 4);
-  std::memcpy(&signal.code, process.siginfo + 8, 4);
+  signal.number = static_cast<int>(number);
+  std::memcpy(&signal.error, siginfo + 4, 4);
+  std::memcpy(&signal.code, siginfo + 8, 4);
   if (has_sender(signal.number, signal.code)) {
-    std::memcpy(&signal.sender_pid, process.siginfo + 16, 4);
-    std::memcpy(&signal.sender_uid, process.siginfo + 20, 4);
+    std::memcpy(&signal.sender_pid, siginfo + 16, 4);
+    std::memcpy(&signal.sender_uid, siginfo + 20, 4);
   } else {
-    std::memcpy(&signal.fault_address, process.siginfo + 16, 8);
+    std::memcpy(&signal.fault_address, siginfo + 16, 8);
   }
   return signal;
 }
@@ -88,10 +88,11 @@ void join(std::vector<MemoryRange>& ranges) {
   std::ranges::stable_sort(ranges, {}, &MemoryRange::address);
   std::vector<MemoryRange> joined;
   for (MemoryRange& range : ranges) {
-    if (!joined.empty() && joined.back().end() == range.address) {
-      joined.back().bytes += range.bytes;
-    } else if (joined.empty() || joined.back().end() < range.address) {
+    if (joined.empty() || joined.back().end() < range.address) {
       joined.push_back(std::move(range));
+    } else if (range.end() >
+               joined.back().end()) {  // touches, or (two snapshots of one stack) overlaps
+      joined.back().bytes += range.bytes.substr(joined.back().end() - range.address);
     }
   }
   ranges = std::move(joined);
@@ -108,7 +109,7 @@ struct CrashAssembler::Pending {
   RawCrash crash;
   bool has_process = false;
   bool completed = false;
-  uint64_t boot_ns = 0;
+  int sender_signal = 0;
   std::vector<MemoryRange> argv;
   uint64_t argv_bytes = 0;  // of the whole argument block
   std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
@@ -127,6 +128,8 @@ struct CrashAssembler::Pending {
   void take(const cc_thread& thread);
   void take(const cc_bytes& bytes, size_t available);
   void take(const cc_mapping& mapping);
+  void take(const cc_first_signal& first);
+  void take(const cc_sender& from);
   void take(const cc_exit& exit);
   bool take_record(std::string_view record);
   void split_arguments();
@@ -135,11 +138,13 @@ struct CrashAssembler::Pending {
 
 void CrashAssembler::Pending::take(const cc_process& process) {
   has_process = true;
-  boot_ns = process.time_ns;
   crash.pid = static_cast<pid_t>(process.ns_tgid ? process.ns_tgid : process.header.key.tgid);
   crash.crashing_tid = static_cast<pid_t>(process.ns_tid ? process.ns_tid : process.tid);
   crash.time = wall_time(process.time_ns);
-  crash.signal = signal_of(process);
+  crash.signal = signal_of(process.signal, process.siginfo);
+  crash.cause =
+      static_cast<Cause>(std::clamp<uint32_t>(process.cause, CC_CAUSE_CORE_SIGNAL, CC_CAUSE_EXIT) -
+                         CC_CAUSE_CORE_SIGNAL);
   crash.name = text_of(process.comm);
   crash.uid = process.uid;
   crash.gid = process.gid;
@@ -223,7 +228,26 @@ void CrashAssembler::Pending::take(const cc_mapping& record) {
   crash.mappings.push_back(std::move(mapping));
 }
 
+void CrashAssembler::Pending::take(const cc_first_signal& first) {
+  crash.first_signal = FirstSignal{signal_of(first.signal, first.siginfo), first.count,
+                                   std::bit_cast<Registers>(first.registers)};
+}
+
+void CrashAssembler::Pending::take(const cc_sender& from) {
+  Sender sender;
+  sender.pid = static_cast<pid_t>(from.ns_tgid);
+  sender.kernel = from.sender.tgid == 0;
+  sender.in_tree = from.in_tree != 0;
+  sender.uid = from.uid;
+  sender.name = text_of(from.comm);
+  const size_t length = std::min<size_t>(from.command_length, sizeof from.command);
+  sender.arguments = split_at_nul({from.command, length});
+  crash.sender = std::move(sender);
+  sender_signal = static_cast<int>(from.signal);
+}
+
 void CrashAssembler::Pending::take(const cc_exit& exit) {
+  crash.oom_killed = exit.oom_killed != 0;
   crash.has_exit = true;
   crash.wait_status = exit.exit_code;
   crash.lost_records = exit.lost_records;
@@ -272,6 +296,10 @@ bool CrashAssembler::Pending::take_record(std::string_view record) {
     }
     case CC_RECORD_MAPPING:
       return taken(as<cc_mapping>(record));
+    case CC_RECORD_FIRST_SIGNAL:
+      return taken(as<cc_first_signal>(record));
+    case CC_RECORD_SENDER:
+      return taken(as<cc_sender>(record));
     case CC_RECORD_EXIT:
       return taken(as<cc_exit>(record));
     default:
@@ -324,6 +352,13 @@ void CrashAssembler::Pending::finish() {
       mapping.deleted = file->second.deleted;
     }
   }
+  if (crash.cause == Cause::killed && crash.has_exit) {
+    crash.signal.number =
+        WTERMSIG(crash.wait_status);  // at delivery it was a SIGKILL to every thread
+  }
+  if (crash.sender && sender_signal != crash.signal.number) {
+    crash.sender.reset();  // of an earlier signal that did not end it
+  }
   if (!has_process) {
     note("the first record of this crash is missing: signal and identity are what its exit says");
     crash.signal.number = WTERMSIG(crash.wait_status);
@@ -361,7 +396,8 @@ void CrashAssembler::feed(std::string_view record) {
   Pending& pending = pending_for(header->key);
   if (pending.completed) {
     pending.note("records arrived after the one that should have been the last");
-  } else if (order_.size() > before && header->type != CC_RECORD_PROCESS) {
+  } else if (order_.size() > before && header->type != CC_RECORD_PROCESS &&
+             header->type != CC_RECORD_THREAD) {
     pending.note("records arrived before the one that should have been the first");
   }
   if (header->size > record.size() || !pending.take_record(record)) {

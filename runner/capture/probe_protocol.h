@@ -9,8 +9,9 @@
 //   run -> probe   BEGIN       watch this held process and everything it becomes
 //                  KILL_TREE   end every process in the run's cgroup (cgroup.kill)
 //                  FINISH      the run is over: send what is left, then take everything down
-//   probe -> run   READY       from here on nothing is missed. Text: the path of the cgroup, a
-//                              newline, and what this kernel does not allow (empty: nothing)
+//   probe -> run   READY       from here on nothing is missed. Text, in three lines: the path
+//                              of the cgroup, the pid of the probe, and what this kernel does not
+//                              allow (empty: nothing)
 //                  FAILED      Text: what was missing, and what to do; the probe has undone
 //                              everything and ends
 //                  cc_record*  as they come

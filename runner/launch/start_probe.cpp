@@ -23,16 +23,6 @@ namespace {
 constexpr size_t kLargestMessage = 64 << 10;
 constexpr const char* kProbeName = "crashcrawler-probe";
 
-// Whoever closed our stdin has made 0 the next free number, and dup2() of 0 onto itself would keep
-// close-on-exec.
-Result<UniqueFd> above_standard_streams(UniqueFd fd) {
-  UniqueFd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-  if (!moved) {
-    return errno_error("cannot duplicate a file descriptor");
-  }
-  return moved;
-}
-
 bool survives_exec(int capability) {
   return ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1;
 }
@@ -140,22 +130,21 @@ Result<ProbeProcess> start_probe(const std::string& path) {
     return errno_error("cannot make the socket to the probe");
   }
   probe.socket.reset(sockets[0]);
-  Result<UniqueFd> input = above_standard_streams(UniqueFd(sockets[1]));
+  const UniqueFd input(sockets[1]);
   if (::pipe2(pipes, O_CLOEXEC) != 0) {
     return errno_error("cannot make the pipe for the probe's messages");
   }
   probe.messages.reset(pipes[0]);
-  Result<UniqueFd> output = above_standard_streams(UniqueFd(pipes[1]));
-  if (!input || !output) {
-    return input ? output.error() : input.error();
-  }
+  const UniqueFd output(pipes[1]);
 
+  // Where our own standard streams are closed these may be 1 or 2 themselves, but `input` is never 0
+  // (our end was made first and has the smaller number) and is bound before it is overwritten.
   std::error_code failure;
   bp::child child(bp::exe = words->front(),
                   bp::args = std::vector<std::string>(words->begin() + 1, words->end()),
-                  bp::posix::fd.bind(STDIN_FILENO, input->get()),
-                  bp::posix::fd.bind(STDOUT_FILENO, output->get()),
-                  bp::posix::fd.bind(STDERR_FILENO, output->get()), ProbeGroup(), failure);
+                  bp::posix::fd.bind(STDIN_FILENO, input.get()),
+                  bp::posix::fd.bind(STDOUT_FILENO, output.get()),
+                  bp::posix::fd.bind(STDERR_FILENO, output.get()), ProbeGroup(), failure);
   child.detach();
   if (failure) {
     return Error{"cannot start " + words->front() + ": " + failure.message()};

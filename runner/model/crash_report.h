@@ -1,6 +1,7 @@
 // One crash with everything that is known about it: what the report writers take.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,20 @@ struct Signature {
   std::vector<std::string> frames;  // the normalised frames that went in, top first
 };
 
+enum class CrashKind {
+  signal,  // died of a core signal
+  handled_signal,  // a fault went to the program's own handler, which never returned: the fault is the crash
+  killed,  // by somebody outside of the run, or by the kernel
+  hang,    // by a test runner of the run that had waited too long
+  oom,     // by the kernel, for want of memory
+};
+
 struct CrashReport {
-  std::string id;  // "0001-null_write-SIGSEGV": unique in the run, only [A-Za-z0-9._-]
-  RawCrash raw;    // stack bytes have been dropped
+  CrashKind kind = CrashKind::signal;
+  std::optional<RawSignal>
+      followed_by;  // handled_signal: what the process died of in the end, if of a signal
+  std::string id;   // "0001-null_write-SIGSEGV": unique in the run, only [A-Za-z0-9._-]
+  RawCrash raw;     // stack bytes have been dropped
   Backtrace backtrace;
   Signature signature;
 };

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,7 +66,33 @@ struct Ancestor {
   std::vector<std::string> arguments;  // the beginning of its command line; empty: not known
 };
 
+// A core signal of the crashing thread that had gone to a handler before. Whether the handler had returned is seen
+// from the stack: if not, the signal frame is still on it.
+struct FirstSignal {
+  RawSignal signal;
+  uint64_t count = 0;  // such signals of the thread so far; this is the newest
+  Registers registers;
+};
+
+// Who generated the signal that ended the process.
+struct Sender {
+  pid_t pid = 0;  // 0: the kernel, or a process outside of our pid namespace
+  bool kernel = false;
+  bool in_tree = false;  // it belonged to the run
+  uid_t uid = 0;
+  std::string name;                    // comm
+  std::vector<std::string> arguments;  // empty: not known
+};
+
+// Why the collector sent a death; whether it was a crash is decided later.
+enum class Cause {
+  core_signal,  // the default action of a core signal (signal(7))
+  killed,       // of any other fatal signal
+  exit,         // exited non-zero after a fault that had gone to a handler
+};
+
 struct RawCrash {
+  Cause cause = Cause::core_signal;
   pid_t pid = 0;  // as the caller's pid namespace numbers it, else the machine's
   pid_t crashing_tid = 0;
   uint64_t start_ns = 0;                       // CLOCK_BOOTTIME, the process's start
@@ -89,6 +116,10 @@ struct RawCrash {
 
   std::vector<RawThread> threads;  // the crashing one first
   std::vector<Mapping> mappings;   // ascending; empty when they could not be walked
+
+  std::optional<FirstSignal> first_signal;
+  std::optional<Sender> sender;
+  bool oom_killed = false;  // chosen by the kernel as the victim of memory shortage
 
   uint64_t lost_records = 0;
   std::vector<std::string> soft_errors;  // what is missing, in words

@@ -116,6 +116,19 @@ std::string sender_in_words(const RawCrash& raw) {
   return pid;
 }
 
+// Of a death by a signal that somebody sent to end the process.
+std::string killer_in_words(const RawCrash& raw) {
+  if (!raw.sender) {
+    return "somebody unknown";
+  }
+  if (raw.sender->kernel) {
+    return "the kernel";
+  }
+  return brief(raw.sender->name, kLongestName) + " (pid " + std::to_string(raw.sender->pid) +
+         ", uid " + std::to_string(raw.sender->uid) +
+         (raw.sender->in_tree ? "" : ", not of this run") + ")";
+}
+
 // Nothing of the sort: "".
 std::string instruction_fetch_in_words(const CrashReport& report) {
   const ThreadBacktrace* thread = crashed_thread(report.backtrace);
@@ -189,6 +202,17 @@ std::string program_name(const RawCrash& crash) {
 
 std::string cause_in_words(const CrashReport& report) {
   const RawSignal& signal = report.raw.signal;
+  switch (report.kind) {
+    case CrashKind::oom:
+      return "killed by the kernel, which had run out of memory";
+    case CrashKind::hang:
+      return "a hang: killed by " + killer_in_words(report.raw) + ", which had waited too long";
+    case CrashKind::killed:
+      return "killed by " + killer_in_words(report.raw);
+    case CrashKind::signal:
+    case CrashKind::handled_signal:
+      break;
+  }
   if (has_sender(signal.number, signal.code)) {
     const bool own_abort = signal.number == SIGABRT && signal.sender_pid == report.raw.pid;
     return own_abort ? "aborted"
@@ -219,6 +243,11 @@ std::string headline(const CrashReport& report, const std::string& directory) {
     sentence += ", in " + function_text(*line, report.backtrace);
     const std::string place = file_and_line(line->location(), directory);
     sentence += place.empty() ? "" : " at " + place;
+  }
+  if (report.kind == CrashKind::handled_signal) {
+    sentence += report.followed_by
+                    ? "; its handler ended in " + signal_name(report.followed_by->number)
+                    : "; its handler did not return";
   }
   return sentence;
 }

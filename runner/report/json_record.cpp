@@ -35,8 +35,23 @@ Json exit_json(const RawCrash& raw) {
   return exit;
 }
 
-Json signal_json(const RawCrash& raw) {
-  const RawSignal& signal = raw.signal;
+const char* kind_name(CrashKind kind) {
+  switch (kind) {
+    case CrashKind::signal:
+      return "signal";
+    case CrashKind::handled_signal:
+      return "handled_signal";
+    case CrashKind::killed:
+      return "killed";
+    case CrashKind::hang:
+      return "hang";
+    case CrashKind::oom:
+      return "oom";
+  }
+  return "signal";
+}
+
+Json signal_json(const RawCrash& raw, const RawSignal& signal) {
   Json json = Json::object();
   json["number"] = signal.number;
   json["name"] = signal_name(signal.number);
@@ -60,11 +75,32 @@ Json signal_json(const RawCrash& raw) {
   return json;
 }
 
+// What the collector saw of the sender says more than siginfo, and is there where siginfo is not.
+void put_sender(Json& signal, const Sender& sender) {
+  if (sender.kernel) {
+    return;
+  }
+  signal["sender_pid"] = sender.pid;
+  signal["sender_uid"] = sender.uid;
+  put(signal, "sender_command", sender.name);
+  put(signal, "sender_command_args", sender.arguments);
+  signal["sender_in_tree"] = sender.in_tree;
+}
+
 Json crash_info_json(const CrashReport& report) {
   Json json = Json::object();
-  json["kind"] = "signal";
+  json["kind"] = kind_name(report.kind);
   json["expected"] = false;
-  json["signal"] = signal_json(report.raw);
+  json["signal"] = signal_json(report.raw, report.raw.signal);
+  if (report.raw.sender) {
+    put_sender(json["signal"], *report.raw.sender);
+  }
+  if (report.kind == CrashKind::handled_signal) {
+    json["first_signal"] = signal_json(report.raw, report.raw.signal);
+  }
+  if (report.followed_by) {
+    json["followed_by"] = signal_json(report.raw, *report.followed_by);
+  }
   if (const ThreadBacktrace* thread = crashed_thread(report.backtrace)) {
     json["crashing_thread"] = thread - report.backtrace.threads.data();
   }

@@ -186,7 +186,7 @@ Child::Got Child::read_all(void* into, size_t size, Clock::time_point deadline) 
     struct pollfd wait {
       pipe_.get(), POLLIN, 0
     };
-    const int timeout = static_cast<int>(std::min<int64_t>(left, 3600 * 1000));
+    const int timeout = static_cast<int>(std::min<int64_t>(left, 3'600'000));
     if (::poll(&wait, 1, timeout) <= 0) {
       continue;
     }

@@ -68,7 +68,7 @@ bool is_mangled(const std::string& linkage_name) {
 std::string readable_name(const std::string& linkage_name) {
   std::string_view plain = linkage_name;
   plain = plain.substr(0, plain.find('@'));
-  const std::string name(without_clone_endings(plain));
+  std::string name(without_clone_endings(plain));
   if (!is_mangled(name) || name.size() > kLongestName) {
     return name;
   }

@@ -20,8 +20,9 @@ constexpr size_t kMostDynamicEntries = 4096;
 constexpr size_t kLongestBuildId = 64;
 constexpr size_t kLongestSoname = 4096;
 
-// libdw's own handler prints and exits; ours ends the child in the way its parent understands.
-[[noreturn]] void out_of_memory() {
+// libdw's own handler prints and exits; ours ends the child in the way its parent understands. With
+// the GNU spelling, which makes it part of the type that libdw asks for.
+__attribute__((noreturn)) void out_of_memory() {
   ::_exit(kChildOutOfMemory);
 }
 

@@ -338,7 +338,7 @@ Evaluated evaluate_content(std::span<const Dwarf_Op> expression, const Expressio
   if (expression.back().atom == DW_OP_stack_value) {
     return evaluate(expression.first(expression.size() - 1), context);
   }
-  const Evaluated place = evaluate(expression, context);
+  Evaluated place = evaluate(expression, context);
   if (!place) {
     return place;
   }

@@ -43,7 +43,7 @@ ImageResult ImageCache::open(const FileKey& key) const {
 // pages.
 ImageResult ImageCache::vdso(Architecture architecture, uint64_t size) {
   if (!own_vdso_) {
-    const ImageResult image = ElfImage::in_memory(own_vdso_bytes(), "[vdso]", search_);
+    ImageResult image = ElfImage::in_memory(own_vdso_bytes(), "[vdso]", search_);
     if (!image) {
       return image;
     }

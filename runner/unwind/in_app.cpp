@@ -66,7 +66,8 @@ bool AppFilter::in_app(const Frame& frame, const Module* module) const {
     return std::any_of(directories_.begin(), directories_.end(),
                        [&](const std::string& directory) { return lies_below(path, directory); });
   };
-  // A function of the system counts when code of the program was inlined into it: a lambda in std::sort.
+  // A function of the system counts when code of the program was inlined into it: a lambda in
+  // std::sort.
   std::vector<std::string> sources;
   for (const InlinedFunction& inlined : frame.inlines) {
     sources.push_back(inlined.location.file);
@@ -76,7 +77,8 @@ bool AppFilter::in_app(const Frame& frame, const Module* module) const {
   if (std::any_of(sources.begin(), sources.end(), holds)) {
     return true;
   }
-  // The other way round, a template of a system header that became a function in the program is still the system's.
+  // The other way round, a template of a system header that became a function in the program is
+  // still the system's.
   const bool system = sources.empty() ? is_runtime_function(frame.function)
                                       : std::all_of(sources.begin(), sources.end(), is_system_path);
   if (system) {

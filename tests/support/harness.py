@@ -120,7 +120,10 @@ class Outcome:
         self.output_dir = output_dir
 
     def report(self):
-        return json.loads((self.output_dir / "report.json").read_text())
+        path = self.output_dir / "report.json"
+        if not path.exists():
+            raise AssertionError(f"no {path.name} was written; {self}")
+        return json.loads(path.read_text())
 
     def __str__(self):
         return f"status {self.status}\nstdout: {self.stdout}\nstderr: {self.stderr}"

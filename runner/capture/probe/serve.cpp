@@ -147,7 +147,8 @@ Result<void> serve(int socket) {
     ignore(cgroup->remove());
     return refuse(collector->error());
   }
-  outbox.add_text(ProbeMessage::ready, cgroup->directory() + "\n" + (*collector)->degraded());
+  outbox.add_text(ProbeMessage::ready, cgroup->directory() + "\n" + std::to_string(::getpid()) +
+                                           "\n" + (*collector)->degraded());
   outbox.flush();
 
   const Result<void> watched = watch(socket, **collector, *cgroup, outbox);

@@ -171,6 +171,57 @@ TEST(CrashAssembler, AncestorsKeepTheirCommandLines) {
   EXPECT_EQ(crashes[0].ancestors[1].pid, 800);
 }
 
+std::string sender_record(int signal) {
+  auto sender = record_of<cc_sender>(CC_RECORD_SENDER);
+  sender.sender.tgid = 77;
+  sender.ns_tgid = 7;
+  sender.uid = 1000;
+  sender.signal = static_cast<__u32>(signal);
+  sender.in_tree = 1;
+  std::memcpy(sender.comm, "ctest", 6);
+  return bytes_of(sender);
+}
+
+TEST(CrashAssembler, AKilledProcessHasTheSignalOfItsExitAndItsSender) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.signal = 9;
+  process.cause = CC_CAUSE_KILLED;
+  const auto crashes = assemble({bytes_of(process), sender_record(15), exit_record(15)});
+
+  EXPECT_EQ(crashes[0].cause, Cause::killed);
+  EXPECT_EQ(crashes[0].signal.number, 15);
+  ASSERT_TRUE(crashes[0].sender);
+  EXPECT_EQ(crashes[0].sender->pid, 7);
+  EXPECT_EQ(crashes[0].sender->name, "ctest");
+  EXPECT_TRUE(crashes[0].sender->in_tree);
+  EXPECT_FALSE(crashes[0].sender->kernel);
+}
+
+TEST(CrashAssembler, TheSenderOfAnEarlierSignalIsNotBlamed) {
+  EXPECT_FALSE(assemble({process_record(11), sender_record(10), exit_record()})[0].sender);
+}
+
+TEST(CrashAssembler, TheFirstSignalAndItsStackAreKeptBesideTheDeath) {
+  auto first = record_of<cc_first_signal>(CC_RECORD_FIRST_SIGNAL);
+  first.tid = 4711;
+  first.signal = 11;
+  first.count = 3;
+  first.registers.rip = 0x401234;
+  const std::string page(4096, 's');
+  const auto crashes = assemble({process_record(6), thread_record(4711, true, 0x10000),
+                                 bytes_record(CC_BYTES_STACK, 4711, 0x10000, page),
+                                 bytes_record(CC_BYTES_STACK, 4711, 0x11000, page), bytes_of(first),
+                                 bytes_record(CC_BYTES_STACK, 4711, 0x11000, page),
+                                 bytes_record(CC_BYTES_STACK, 4711, 0x12000, page), exit_record()});
+
+  ASSERT_TRUE(crashes[0].first_signal);
+  EXPECT_EQ(crashes[0].first_signal->signal.number, 11);
+  EXPECT_EQ(crashes[0].first_signal->count, 3u);
+  EXPECT_EQ(crashes[0].first_signal->registers.rip, 0x401234u);
+  ASSERT_EQ(crashes[0].threads[0].stack.size(), 1u) << "two snapshots of one stack are one stack";
+  EXPECT_EQ(crashes[0].threads[0].stack[0].bytes.size(), 3u * 4096);
+}
+
 TEST(CrashAssembler, ThirtyTwoBitProcessesAreKnownByTheirCodeSegment) {
   auto thread = record_of<cc_thread>(CC_RECORD_THREAD);
   thread.flags = CC_THREAD_CRASHED;

@@ -93,12 +93,20 @@ void foreground(pid_t wrapper) {
   ::kill(-wrapper, SIGCONT);
 }
 
+// Two signals that are pending at the same time are one. So that each counts, the command goes on
+// only when we, its parent, have taken ours.
+constexpr const char* kWhenTheWrapperHasTakenIt =
+    "taken() { until grep -q 'ShdPnd:.*0$' /proc/$PPID/status; do :; done; }\n";
+
 TEST(JobControl, CtrlCReachesTheCommandOnce) {
-  Terminal terminal(
-      "n=0; trap 'n=$((n+1)); echo interrupted' INT; trap 'exit $n' USR1; echo ready\n"
-      "while :; do read line && kill -USR1 $$; done",
-      foreground);
+  // We are stopped until the command has had its own.
+  Terminal terminal(std::string(kWhenTheWrapperHasTakenIt) +
+                        "n=0; trap 'n=$((n+1)); kill -CONT $PPID; taken; echo interrupted' INT\n"
+                        "trap 'exit $n' USR1; kill -STOP $PPID; echo ready\n"
+                        "while :; do read line && kill -USR1 $$; done",
+                    [](pid_t) {});
   ASSERT_EQ(terminal.read_line(), "ready");
+  ASSERT_EQ(terminal.read_report(), "stopped STOP");
   terminal.type(kCtrlC);
   ASSERT_EQ(terminal.read_line(), "interrupted");
   terminal.type("done\n");
@@ -106,11 +114,9 @@ TEST(JobControl, CtrlCReachesTheCommandOnce) {
 }
 
 TEST(JobControl, ASecondCtrlCKills) {
-  // Two signals that are pending at the same time are one, so the command waits until ours is not
-  // any more.
   Terminal terminal(
-      "trap 'until grep -q \"ShdPnd:.*0$\" /proc/$PPID/status; do :; done; echo interrupted' INT\n"
-      "echo ready; while :; do read line; done",
+      std::string(kWhenTheWrapperHasTakenIt) +
+          "trap 'taken; echo interrupted' INT; echo ready; while :; do read line; done",
       foreground);
   ASSERT_EQ(terminal.read_line(), "ready");
   terminal.type(kCtrlC);
@@ -121,6 +127,14 @@ TEST(JobControl, ASecondCtrlCKills) {
     line = terminal.read_line();
   }
   EXPECT_THAT(line, HasSubstr("signal=9 interrupted=1"));
+}
+
+TEST(JobControl, ACommandThatStopsItselfStopsUs) {
+  Terminal terminal("echo ready; kill -STOP $$; echo continued; exit 5", foreground);
+  ASSERT_EQ(terminal.read_line(), "ready");
+  ASSERT_EQ(terminal.read_report(), "stopped STOP");
+  EXPECT_EQ(terminal.read_line(), "continued");
+  EXPECT_EQ(terminal.read_report(), "exited");
 }
 
 TEST(JobControl, CtrlZStopsUsWithTheCommandAndFgContinuesBoth) {

@@ -177,13 +177,26 @@ TEST(Stepper, steps_out_of_signal_handlers) {
   EXPECT_EQ(walk.result.stop_reason, "end of stack");
 }
 
+TEST(Stepper, looks_at_the_first_instruction_of_a_trampoline) {
+  const Walk walk(crash_of("optimised", "own_trampoline", SIGABRT));
+  size_t trampoline = 0;
+  while (trampoline < walk.result.frames.size() && !walk.result.frames[trampoline].signal_frame) {
+    ++trampoline;
+  }
+  EXPECT_EQ(walk.function(trampoline), "own_trampoline");
+  EXPECT_EQ(walk.function(trampoline + 1), kInner);
+  EXPECT_EQ(walk.function(trampoline + 2), kMiddle);
+}
+
 TEST(Stepper, steps_out_of_handlers_of_calls_of_nothing) {
   const Walk walk(crash_of("optimised", "handler_of_null_call", SIGABRT));
   size_t null = 0;
   while (null < walk.result.frames.size() && walk.result.frames[null].pc != 0) {
     ++null;
   }
+  ASSERT_LT(null + 2, walk.result.frames.size());
   EXPECT_EQ(walk.function(null + 1), "shop::call_target()");
+  EXPECT_EQ(walk.result.frames[null + 1].trust, Trust::frame_pointer);
   EXPECT_EQ(walk.function(null + 2), kRun);
 }
 
@@ -244,11 +257,11 @@ TEST(Stepper, unwinds_32_bit_programs) {
     if (::access(tests::program(name).c_str(), X_OK) != 0) {
       GTEST_SKIP() << "the compiler makes no 32-bit programs (gcc -m32)";
     }
-    const Result<LiveSnapshot> snapshot =
-        tests::snapshot_at_signal({tests::program(name)}, SIGSEGV);
+    Result<LiveSnapshot> snapshot = tests::snapshot_at_signal({tests::program(name)}, SIGSEGV);
     if (!snapshot) {
       GTEST_SKIP() << "no 32-bit programs run here: " << snapshot.error().message;
     }
+    snapshot->crash.stack_start = 0;  // so that _start alone, which has no table, is the end
     const Walk walk(*snapshot);
     EXPECT_THAT(walk.functions(4), ElementsAre("inner", "middle", "outer", "_start"));
     EXPECT_THAT(walk.trusts(4), ElementsAre(Trust::context, Trust::cfi, Trust::cfi, Trust::cfi));

@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
@@ -19,6 +21,10 @@ namespace {
 
 ALWAYS_INLINE void put(int* where, int value) {
   *where = value;  // MARK: put
+}
+
+NOINLINE void give_up() {
+  abort();  // MARK: give_up
 }
 
 }  // namespace
@@ -55,10 +61,6 @@ NOINLINE void call_target() {
   after = after + 1;
 }
 
-NOINLINE void give_up() {
-  abort();  // MARK: give_up
-}
-
 void on_segv(int) {
   abort();  // MARK: on_segv
 }
@@ -73,6 +75,48 @@ NOINLINE void install_handler(int flags) {
   action.sa_handler = on_segv;
   action.sa_flags = flags;
   sigaction(SIGSEGV, &action, nullptr);
+}
+
+// A signal trampoline whose call frame table begins at its first instruction, not one byte earlier as that of the C
+// library. The offsets are those of ucontext_t above the stack pointer.
+__asm__(
+    ".text\n"
+    "  nop\n"
+    ".type own_trampoline, @function\n"
+    "own_trampoline:\n"
+    "  .cfi_startproc\n"
+    "  .cfi_signal_frame\n"
+    "  .cfi_def_cfa %rsp, 0\n"
+    "  .cfi_offset %rbp, 120\n"
+    "  .cfi_offset %rbx, 128\n"
+    "  .cfi_offset %rsp, 160\n"
+    "  .cfi_offset %rip, 168\n"
+    "  mov $15, %eax\n"
+    "  syscall\n"
+    "  .cfi_endproc\n"
+    ".size own_trampoline, . - own_trampoline\n");
+extern "C" void own_trampoline();
+
+NOINLINE void install_handler_with_own_trampoline() {
+  struct {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    unsigned long mask;
+  } action = {on_segv, 0x04000000 /* SA_RESTORER */, own_trampoline, 0};
+  syscall(SYS_rt_sigaction, SIGSEGV, &action, nullptr, sizeof action.mask);
+}
+
+// Its debug information lies inside that of the function around it.
+NOINLINE void use_local() {
+  struct Local {
+    NOINLINE static void store(int* where) {
+      *where = 4;  // MARK: local
+      after = after + 1;
+    }
+  };
+  Local::store(nowhere);
+  after = after + 1;
 }
 
 NOINLINE int recurse(int depth) {
@@ -141,6 +185,10 @@ NOINLINE void run(const char* what) {
     run_thread();
   } else if (strcmp(what, "vdso") == 0) {
     ask_time();
+  } else if (strcmp(what, "own_trampoline") == 0) {
+    install_handler_with_own_trampoline();
+  } else if (strcmp(what, "local") == 0) {
+    use_local();
   }
   outer(nowhere);  // MARK: run
   after = after + 1;

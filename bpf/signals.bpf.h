@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What is remembered of signals until it is known whether they matter: the newest core signal of each thread that went
+ * to a handler, and who sent a process the signal that ends it. Both are copied into the train of a death only.
+ *
+ * A program that takes faults as control flow (a JVM, a garbage collector) pays for each one copy of its registers;
+ * that the handler had not returned when the process died is seen from the stack, by user space, and costs nothing.
+ */
+#ifndef CRASHCRAWLER_BPF_SIGNALS_BPF_H
+#define CRASHCRAWLER_BPF_SIGNALS_BPF_H
+
+#include "lineage.bpf.h"
+
+enum { SIGNAL_KILL = 9, SIG_DFL_HANDLER = 0, SIG_IGN_HANDLER = 1 };
+
+/* include/linux/sched/signal.h: the whole group is being brought down */
+enum { SIGNAL_GROUP_EXIT_FLAG = 4 };
+
+/* signal(7): default action "Core". */
+static __always_inline bool is_core_signal(int signal) {
+  const __u64 core =
+      1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 11 | 1 << 24 | 1 << 25 | 1u << 31;
+  return signal > 0 && signal < 32 && (core >> signal & 1);
+}
+
+/* signal(7): default action "Core" or "Term"; not CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH. */
+static __always_inline bool is_fatal_signal(int signal) {
+  const __u64 harmless =
+      1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
+  return signal > 0 && (signal >= 32 || !(harmless >> signal & 1));
+}
+
+struct first_signal {
+  __u32 signal;
+  __u32 reserved;
+  __u64 count;
+  __u8 siginfo[CC_SIGINFO_SIZE];
+  struct pt_regs registers;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct first_signal);
+} first_signals SEC(".maps");
+
+/* Processes of which a thread has a first_signal. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, __u32); /* tgid */
+  __type(value, __u32);
+} faulted SEC(".maps");
+
+static __always_inline void remember_first_signal(struct task_struct* task, int signal,
+                                                  void* info) {
+  struct first_signal* first =
+      bpf_task_storage_get(&first_signals, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  __u32 tgid = task->tgid, one = 1;
+
+  if (!first) {
+    return;
+  }
+  if (first->count++ == 0) {
+    bpf_map_update_elem(&faulted, &tgid, &one, BPF_ANY);
+  }
+  first->signal = signal;
+  bpf_probe_read_kernel(first->siginfo, sizeof(first->siginfo), info);
+  bpf_probe_read_kernel(&first->registers, sizeof(first->registers), (void*)bpf_task_pt_regs(task));
+}
+
+/* Sends it with the stack it happened on: the handler may run on another one. */
+static __always_inline void emit_first_signal(struct crash* crash, struct task_struct* task,
+                                              __u32 stack_bytes, __u16 patience) {
+  struct first_signal* first = bpf_task_storage_get(&first_signals, task, 0, 0);
+  struct cc_first_signal* record;
+  __u64 from;
+
+  if (!first) {
+    return;
+  }
+  RESERVE(record, crash, CC_RECORD_FIRST_SIGNAL, return );
+  record->tid = task->pid;
+  record->signal = first->signal;
+  record->count = first->count;
+  __builtin_memcpy(record->siginfo, first->siginfo, sizeof(record->siginfo));
+  __builtin_memcpy(&record->registers, &first->registers, sizeof(first->registers));
+  record->registers.cs &= 0xffff;
+  record->registers.ss &= 0xffff;
+  record->registers.fs_base = task->thread.fsbase;
+  record->registers.gs_base = task->thread.gsbase;
+  from = (record->registers.rsp - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
+  bpf_ringbuf_submit(record, 0);
+  copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + stack_bytes, patience);
+}
+
+struct sender {
+  struct cc_key self; /* zeros: the kernel */
+  __u32 ns_tgid;
+  __u32 uid;
+  __u32 signal;
+  __u32 in_tree;
+  char comm[CC_COMM_SIZE];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, __u32); /* tgid of the receiver */
+  __type(value, struct sender);
+} senders SEC(".maps");
+
+/* SEND_SIG_NOINFO (0) is a kill by the running process, SEND_SIG_PRIV (1) the kernel's own; else si_code tells. */
+static __always_inline bool is_from_user(void* info) {
+  __s32 code = 1;
+
+  if (info == NULL) {
+    return true;
+  }
+  return bpf_probe_read_kernel(&code, sizeof(code), info + 8) == 0 && code <= 0;
+}
+
+static __always_inline void remember_sender(int signal, bool from_user,
+                                            struct task_struct* receiver) {
+  struct task_struct* current = bpf_get_current_task_btf();
+  __u32 tgid = BPF_CORE_READ(receiver, tgid);
+  struct sender fresh = {};
+
+  fresh.signal = signal;
+  if (from_user) {
+    fresh.self = key_of(current);
+    fresh.ns_tgid = pid_in_namespace(BPF_CORE_READ(current, signal, pids[1]), caller_pid_namespace);
+    fresh.uid = BPF_CORE_READ(current, cred, uid.val);
+    fresh.in_tree = in_tree(current);
+    BPF_CORE_READ_INTO(&fresh.comm, current, group_leader, comm);
+  }
+  bpf_map_update_elem(&senders, &tgid, &fresh, BPF_ANY);
+}
+
+static __always_inline void emit_sender(struct crash* crash) {
+  struct sender* sender = bpf_map_lookup_elem(&senders, &crash->key.tgid);
+  struct cc_sender* record;
+
+  if (!sender) {
+    return;
+  }
+  RESERVE(record, crash, CC_RECORD_SENDER, return );
+  record->sender = sender->self;
+  record->ns_tgid = sender->ns_tgid;
+  record->uid = sender->uid;
+  record->signal = sender->signal;
+  record->in_tree = sender->in_tree;
+  __builtin_memcpy(record->comm, sender->comm, sizeof(record->comm));
+  record->reserved = 0;
+  record->command_length = copy_command(record->command, sender->self.tgid);
+  bpf_ringbuf_submit(record, 0);
+}
+
+#endif

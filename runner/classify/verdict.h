@@ -1,0 +1,25 @@
+// Stage 5: was this death a crash, and of what kind?
+#pragma once
+
+#include "runner/model/backtrace.h"
+#include "runner/model/crash_report.h"
+#include "runner/model/raw_crash.h"
+
+namespace crashcrawler {
+
+// Who is running the run: kills that come from us are nobody's crash.
+struct Harness {
+  pid_t wrapper = 0;
+  pid_t probe = 0;
+};
+
+// False for the deaths that are none of our business, before any work goes into them: a signal that a process of the
+// run sent to another on purpose, the terminal's, our own. The rules are in verdict.cpp.
+bool may_be_crash(const RawCrash& death, const Harness& harness);
+
+// Fills report.kind. For a fault that had gone to a handler that never returned, the fault becomes the crash: its
+// signal, its registers and its stack, with what the process died of later in followed_by. False: it was no crash
+// after all (the handler had returned, and the program exited non-zero for reasons of its own).
+bool judge(CrashReport& report);
+
+}  // namespace crashcrawler
