@@ -194,16 +194,16 @@ static __always_inline struct crash* dying(struct task_struct* task) {
   return crash;
 }
 
-// One thread walks, the first that comes; when the last thread has been here meanwhile it left the
-// end to this one.
-static __always_inline void walk_once(struct crash* crash, struct task_struct* task) {
-  __u32 result, before;
+// One thread walks, the first that comes.
+static __always_inline bool begin_walk(struct crash* crash) {
+  return __sync_val_compare_and_swap(&crash->progress, 0, WALKING) == 0;
+}
 
-  if (__sync_val_compare_and_swap(&crash->progress, 0, WALKING) != 0) {
-    return;
-  }
-  result = walk_mappings(crash, task) ? WALKED - WALKING : -WALKING;
-  before = __sync_fetch_and_add(&crash->progress, result);
+// When the last thread has been here meanwhile it left the end to this one.
+static __always_inline void end_walk(struct crash* crash, struct task_struct* task, bool walked) {
+  __u32 result = walked ? WALKED - WALKING : -WALKING;
+  __u32 before = __sync_fetch_and_add(&crash->progress, result);
+
   if (before & GROUP_DEAD) {
     emit_exit(crash, task);
   }
@@ -221,7 +221,7 @@ static __always_inline void end_when_last(struct crash* crash, struct task_struc
   }
 }
 
-// Of the three programs below the loader takes the first alone, or the other two (collector.cpp).
+// Of the programs below the loader takes the first alone, or the second with one of the last two (collector.cpp).
 
 // The map is still there: Linux 6.16 and newer.
 SEC("?tp_btf/sched_process_exit")
@@ -229,7 +229,9 @@ int BPF_PROG(on_exit_with_map, struct task_struct* task) {
   struct crash* crash = dying(task);
 
   if (crash) {
-    walk_once(crash, task);
+    if (begin_walk(crash)) {
+      end_walk(crash, task, walk_by_iterator(crash, task));
+    }
     end_when_last(crash, task);
   }
   return 0;
@@ -251,8 +253,20 @@ int BPF_PROG(on_do_exit) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct crash* crash = dying(task);
 
-  if (crash) {
-    walk_once(crash, task);
+  if (crash && begin_walk(crash)) {
+    end_walk(crash, task, walk_by_iterator(crash, task));
+  }
+  return 0;
+}
+
+// The same before 6.7.
+SEC("?fentry/do_exit")
+int BPF_PROG(on_do_exit_by_tree) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct crash* crash = dying(task);
+
+  if (crash && begin_walk(crash)) {
+    end_walk(crash, task, walk_by_tree(crash, task));
   }
   return 0;
 }

@@ -137,7 +137,34 @@ struct fs_struct {
   struct path root, pwd;
 };
 
+/* include/linux/maple_tree.h: the shape of the VMA tree since Linux 6.1 */
+struct maple_tree {
+  void* ma_root;
+};
+
+struct maple_metadata {
+  unsigned char end;
+};
+
+struct maple_range_64 {
+  unsigned long pivot[15];
+  union {
+    void* slot[16];
+    struct {
+      void* pad[15];
+      struct maple_metadata meta;
+    };
+  };
+};
+
+struct maple_arange_64 {
+  unsigned long pivot[9];
+  void* slot[10];
+  struct maple_metadata meta;
+};
+
 struct mm_struct {
+  struct maple_tree mm_mt;
   unsigned long start_code, end_code, start_brk, brk, start_stack;
   unsigned long arg_start, arg_end, env_start, env_end;
   unsigned long saved_auxv[64]; /* its real length differs between kernels */
@@ -146,6 +173,7 @@ struct mm_struct {
 
 struct vm_area_struct {
   unsigned long vm_start, vm_end, vm_flags, vm_pgoff;
+  struct mm_struct* vm_mm;
   struct file* vm_file;
 };
 

@@ -46,7 +46,7 @@ class Leftovers(Outliving):
         self.addCleanup(process.kill)
         command, daemon = map(int, process.stdout.readline().split())
         self.addCleanup(harness.end_process, daemon)
-        self.assert_dead(command)
+        harness.wait_until(lambda: harness.proc_status(command) is None, "the wrapper has waited for the command")
         return process, daemon
 
     def wait(self, process):

@@ -89,6 +89,10 @@ std::string choose_exit_programs(crash_probe& programs) {
     bpf_program__set_autoload(programs.progs.on_do_exit, true);
     return "";
   }
+  if (kernel && btf__find_by_name_kind(kernel.get(), "maple_arange_64", BTF_KIND_STRUCT) > 0) {
+    bpf_program__set_autoload(programs.progs.on_do_exit_by_tree, true);
+    return "";
+  }
   return "this kernel cannot walk the memory map of a dying process: no modules, no symbols";
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,6 +120,19 @@ TEST(BoundedChild, takes_exceptions_for_failures) {
               StartsWith("! child ended with status"));
 }
 
+TEST(BoundedChild, moves_the_limit_of_processor_time_on) {
+  ChildLimits limits;
+  limits.per_item = std::chrono::seconds(100);
+  const std::string outcome = one_outcome(
+      [] {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_CPU, &limit);
+        return std::to_string(limit.rlim_cur > 100 && limit.rlim_cur < 110);
+      },
+      limits);
+  EXPECT_EQ(outcome, "1");
+}
+
 TEST(BoundedChild, believes_no_length) {
   // The child of a hostile file may write anything into the pipe: here the first descriptor that is one.
   const std::string outcome = one_outcome([]() -> std::string {
@@ -140,7 +154,7 @@ TEST(BoundedChild, runs_no_exit_handlers) {
   std::atexit([] { [[maybe_unused]] const ssize_t put = ::write(ends[1], "x", 1); });
   ChildLimits limits;
   limits.open_files = {ends[1]};
-  one_outcome([] { return std::string(); }, limits);
+  one_outcome([]() -> std::string { throw std::runtime_error("the quickest way out"); }, limits);
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   char byte = 0;
   EXPECT_EQ(::read(ends[0], &byte, 1), -1) << "the child's exit has written";

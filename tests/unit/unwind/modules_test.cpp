@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "tests/unit/unwind/programs.h"
 
 namespace crashcrawler {
@@ -92,6 +95,49 @@ TEST_F(Modules, of_one_file_loaded_twice_are_two) {
   EXPECT_EQ(map.modules()[0].module.load_bias, 0x7e0000000000u);
   EXPECT_EQ(map.modules()[1].module.load_bias, 0x7f0000000000u);
   EXPECT_LT(map.modules()[0].module.end, 0x7f0000000000u);
+}
+
+// As lld lays files out: the read-only and the executable segment share a page of the file.
+class SharedPage : public ImageSource {
+ public:
+  SharedPage() {
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_ident[EI_VERSION] = header.e_version = EV_CURRENT;
+    header.e_type = ET_DYN;
+    header.e_machine = EM_X86_64;
+    header.e_ehsize = sizeof header;
+    header.e_phoff = sizeof header;
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = 2;
+    Elf64_Phdr segments[2]{};
+    segments[0] = {PT_LOAD, PF_R, 0, 0, 0, 0x5f0, 0x5f0, 0x1000};
+    segments[1] = {PT_LOAD, PF_R | PF_X, 0x5f0, 0x15f0, 0x15f0, 0x800, 0x800, 0x1000};
+    bytes_.assign(reinterpret_cast<const char*>(&header), sizeof header);
+    bytes_.append(reinterpret_cast<const char*>(segments), sizeof segments);
+    bytes_.resize(0x1000);
+  }
+
+  ImageResult file(const FileKey&) override {
+    return ElfImage::in_memory(bytes_, "shared_page", DebugFileSearch());
+  }
+  ImageResult vdso(Architecture, uint64_t) override { return Error{"none"}; }
+
+ private:
+  std::string bytes_;
+};
+
+TEST_F(Modules, take_their_bias_from_the_executable_segment) {
+  map("/lib/shared_page", 0x7f0000000000, 0);
+  map("/lib/shared_page", 0x7f0000001000, 0).executable = true;
+  source = std::make_unique<SharedPage>();
+  const ModuleMap map = modules();
+  ASSERT_EQ(map.modules().size(), 1u);
+  EXPECT_EQ(map.modules()[0].module.load_bias, 0x7f0000000000u);
+  EXPECT_EQ(map.modules()[0].module.base, 0x7f0000000000u);
+  EXPECT_EQ(map.modules()[0].module.end, 0x7f0000002000u);
 }
 
 TEST_F(Modules, do_not_grow_by_a_mapping_of_the_same_file_as_data) {

@@ -317,6 +317,20 @@ TEST(Stepper, goes_on_above_a_smashed_stack_and_says_so) {
   }
 }
 
+TEST(Stepper, scans_above_the_frame_whose_return_address_is_damaged) {
+  LiveSnapshot snapshot = crash_of("optimised", "null_write");
+  const Walk whole(snapshot);
+  ASSERT_GE(whole.result.frames.size(), 5u);
+  // middle() is left with a wild return address, and with an older one in its own room below it
+  const uint64_t place = replace_word(snapshot, whole.result.frames[2].pc, 0x1234);
+  for (MemoryRange& range : snapshot.crash.threads[0].stack) {
+    if (place - 8 >= range.address && place < range.end()) {
+      std::memcpy(range.bytes.data() + (place - 8 - range.address), &whole.result.frames[4].pc, 8);
+    }
+  }
+  EXPECT_THAT(Walk(snapshot).functions(4), ElementsAre(kInner, kMiddle, kRun, "main"));
+}
+
 TEST(Stepper, takes_a_null_return_address_for_the_end) {
   LiveSnapshot snapshot = crash_of("optimised", "null_write");
   const Walk whole(snapshot);

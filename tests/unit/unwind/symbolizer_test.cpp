@@ -65,12 +65,15 @@ TEST(SymbolTable, respects_sizes) {
 }
 
 TEST(SymbolTable, prefers_the_name_people_know) {
-  // every program has main and, from the C runtime, _start
   const File file("static");
   const SymbolTable table({file.elf.get()});
-  const auto found = table.find(file.symbol("__libc_malloc").st_value);
-  ASSERT_TRUE(found);
-  EXPECT_STREQ(found->name, "malloc") << "not __libc_malloc or __malloc, which lie there too";
+  const std::pair<const char*, const char*> kAliases[] = {
+      {"__libc_malloc", "malloc"}, {"_IO_puts", "puts"}, {"gsignal", "raise"}};
+  for (const auto& [alias, name] : kAliases) {
+    const auto found = table.find(file.symbol(alias).st_value);
+    ASSERT_TRUE(found);
+    EXPECT_STREQ(found->name, name);
+  }
 }
 
 TEST(SymbolTable, takes_symbols_without_size_up_to_the_next) {
@@ -83,6 +86,15 @@ TEST(SymbolTable, takes_symbols_without_size_up_to_the_next) {
   EXPECT_STREQ(found->name, "_init");
   const auto far = table.find(init.st_value + 0x1000);
   EXPECT_TRUE(!far || std::string(far->name) != "_init") << "it is another section's";
+}
+
+TEST(SymbolTable, does_not_stretch_a_label_over_another_function) {
+  const File file("only_symbols");
+  const SymbolTable table({file.elf.get()});
+  const GElf_Sym function = file.symbol("sized_function");
+  EXPECT_STREQ(table.find(function.st_value - 1)->name, "unsized_label");
+  EXPECT_STREQ(table.find(function.st_value)->name, "sized_function");
+  EXPECT_FALSE(table.find(function.st_value + function.st_size));
 }
 
 TEST(SymbolTable, uses_dynsym_when_there_is_no_symtab) {
