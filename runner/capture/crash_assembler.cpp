@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <optional>
@@ -355,6 +356,9 @@ void CrashAssembler::Pending::finish() {
   if (crash.cause == Cause::killed && crash.has_exit) {
     crash.signal.number =
         WTERMSIG(crash.wait_status);  // at delivery it was a SIGKILL to every thread
+  }
+  if (crash.cause == Cause::killed && crash.sender && crash.sender->kernel) {
+    crash.signal.code = SI_KERNEL;  // the siginfo of a SIGKILL is empty, which reads as SI_USER
   }
   if (crash.sender && sender_signal != crash.signal.number) {
     crash.sender.reset();  // of an earlier signal that did not end it

@@ -51,6 +51,12 @@ Recovered recover(Dwarf_Frame* row, size_t number, const ExpressionContext& cont
     return {Rule::computed, {Evaluated::Outcome::failed, 0, "its call frame table cannot be read"}};
   }
   if (count == 0) {
+    // What a table does not mention stays as the ABI has it. libdw knows that too, but mistakes rax
+    // for rbx (elfutils 0.188, backends/x86_64_cfi.c), and a caller's frame may hang on rbx.
+    const RegisterLayout& layout = context.registers.layout();
+    if (number < layout.pc) {
+      return {(layout.preserved >> number & 1) != 0 ? Rule::same : Rule::undefined, {}};
+    }
     return {operations == nullptr ? Rule::same : Rule::undefined, {}};
   }
   return {Rule::computed, evaluate_content({operations, count}, context)};

@@ -3,8 +3,9 @@
 namespace crashcrawler {
 
 const RegisterLayout& register_layout(Architecture architecture) {
-  static constexpr RegisterLayout kX86_64{17, 16, 7, 6, 8, ~uint64_t{0}};
-  static constexpr RegisterLayout kI386{9, 8, 4, 5, 4, 0xffffffff};
+  // rbx, rbp, r12 to r15; ebx, ebp, esi, edi
+  static constexpr RegisterLayout kX86_64{17, 16, 7, 6, 8, 0xf048, ~uint64_t{0}};
+  static constexpr RegisterLayout kI386{9, 8, 4, 5, 4, 0xe8, 0xffffffff};
   return architecture == Architecture::i386 ? kI386 : kX86_64;
 }
 

@@ -14,10 +14,11 @@ namespace crashcrawler {
 // What the unwinder has to know about an architecture. The numbers are those of the psABIs' DWARF
 // register tables (x86-64: figure 3.36, i386: table 2.14).
 struct RegisterLayout {
-  size_t count;       // registers that are followed; the return address column is the last
-  size_t pc, sp, fp;  // DWARF numbers
-  size_t word_size;   // bytes
-  uint64_t mask;      // of an address
+  size_t count;        // registers that are followed; the return address column is the last
+  size_t pc, sp, fp;   // DWARF numbers
+  size_t word_size;    // bytes
+  uint32_t preserved;  // a bit for each register that a function gives back as it found it
+  uint64_t mask;       // of an address
 };
 
 const RegisterLayout& register_layout(Architecture architecture);

@@ -12,7 +12,8 @@ namespace {
 // labels, aliases.
 constexpr size_t kMostLookedBack = 64;
 
-// A global name says more than a local one, a name without leading underscores more than one with.
+// A global or weak name says more than a local one, and a name without leading underscores more
+// than one with: `puts`, though weak, rather than `_IO_puts`.
 int quality_of(const GElf_Sym& symbol, const char* name) {
   int quality = 0;
   const auto type = GELF_ST_TYPE(symbol.st_info);
@@ -21,12 +22,12 @@ int quality_of(const GElf_Sym& symbol, const char* name) {
   }
   const auto binding = GELF_ST_BIND(symbol.st_info);
   if (binding == STB_GLOBAL || binding == STB_GNU_UNIQUE) {
-    quality += 200;
+    quality += 101;
   } else if (binding == STB_WEAK) {
     quality += 100;
   }
   const size_t underscores = std::strspn(name, "_");
-  return quality - static_cast<int>(std::min<size_t>(underscores, 9));
+  return quality - static_cast<int>(std::min<size_t>(underscores, 9)) * 10;
 }
 
 }  // namespace

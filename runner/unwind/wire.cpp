@@ -102,15 +102,11 @@ class Reader {
     strings_.push_back(value);
   }
 
-  // An element takes at least one byte: a count beyond the bytes that are left is a lie, and
-  // allocates nothing.
+  // An element takes at least one byte: a count that lies runs out of bytes before it takes memory.
   template <typename T, typename Each>
   void list(std::vector<T>& values, const Each& each) {
     uint64_t count = 0;
     number(count);
-    if (count > bytes_.size()) {
-      return fail();
-    }
     for (uint64_t i = 0; i < count && !failed_; ++i) {
       each(values.emplace_back());
     }

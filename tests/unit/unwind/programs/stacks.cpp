@@ -107,16 +107,21 @@ NOINLINE void install_handler_with_own_trampoline() {
   syscall(SYS_rt_sigaction, SIGSEGV, &action, nullptr, sizeof action.mask);
 }
 
-// A label without size, a function with one, and bytes that belong to neither.
+// A label without size, a function with one and two names, and bytes that belong to neither.
 __asm__(
     ".text\n"
     ".type unsized_label, @function\n"
     "unsized_label:\n"
     "  nop\n"
+    ".weak sized_function\n"
+    ".globl _sized\n"
     ".type sized_function, @function\n"
+    ".type _sized, @function\n"
     "sized_function:\n"
+    "_sized:\n"
     "  nop\n"
     ".size sized_function, . - sized_function\n"
+    ".size _sized, . - _sized\n"
     "  .fill 16, 1, 0x90\n");
 
 // Its debug information lies inside that of the function around it.
