@@ -18,23 +18,22 @@ namespace crashcrawler {
 Result<int> run_pipeline(const RunOptions& options) {
   Session session = describe_session(options.command);
 
-  // Whatever is wrong with the command itself is said before anything is started.
-  const Result<std::string> executable = resolve_executable(options.command);
-  if (!executable) {
-    return executable.error();
-  }
+  // The probe is started first, while we may still be root on somebody's behalf; from become() on we never are.
   const Result<std::optional<TargetUser>> user = target_user(options.user);
   if (!user) {
     return user.error();
   }
-
-  // The probe is started first, while we may still be root on somebody's behalf; from become() on
-  // we never are.
   Collector collector;
   if (*user) {
     if (const Result<void> dropped = become(**user); !dropped) {
       return dropped.error();
     }
+  }
+
+  // What is wrong with the command or the output is said before anything runs, and as the user sees it.
+  const Result<std::string> executable = resolve_executable(options.command);
+  if (!executable) {
+    return executable.error();
   }
   if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
     return prepared.error();
@@ -59,6 +58,7 @@ Result<int> run_pipeline(const RunOptions& options) {
   if (!outcome) {
     return outcome.error();
   }
+  session.soft_errors = std::move(outcome->soft_errors);
   session.outcome = std::move(*outcome);
 
   // From here on the command is dead and nothing new can arrive.

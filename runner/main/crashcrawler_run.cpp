@@ -1,6 +1,8 @@
 // crashcrawler-run: parses, runs, and is the one place where an error becomes words on stderr.
+#include <fcntl.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string>
@@ -10,8 +12,25 @@
 #include "runner/main/options.h"
 #include "runner/pipeline.h"
 
+namespace {
+
+// With one of 0 to 2 closed the next file opened would take its place: our summary could end up in a socket. Opened
+// close-on-exec, so that the command finds them closed as it would without us.
+void fill_closed_standard_streams() {
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) {
+    fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  }
+  if (fd > STDERR_FILENO) {
+    ::close(fd);
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace crashcrawler;
+  fill_closed_standard_streams();
   const auto parsed = parse_options(std::vector<std::string>(argv + 1, argv + argc));
   if (const auto* text = std::get_if<TextToPrint>(&parsed)) {
     std::fputs(text->text.c_str(), text->exit_status == 0 ? stdout : stderr);

@@ -1,16 +1,15 @@
 // The child's limits, and why each:
 //   RLIMIT_AS            a decompressed section or a table of a billion entries must not take the
-//   machine down. Counted
-//                        from what the child inherits: the crashes themselves may be large. Not
-//                        under AddressSanitizer, which reserves terabytes of address space.
+//                        machine down. Counted from what the child inherits: the crashes themselves
+//                        may be large. Not under AddressSanitizer, which reserves terabytes.
 //   RLIMIT_CPU           moved on before every item; ends a loop even when the parent is stopped.
 //   PR_SET_PDEATHSIG     nobody is left behind when the parent is killed.
 //   PR_SET_DUMPABLE 0    the child's own death leaves no core and starts no core_pattern helper
-//   (core(5)); RLIMIT_CORE
-//                        0 alone does not keep the kernel from starting a piped helper.
+//                        (core(5)); RLIMIT_CORE 0 alone does not keep the kernel from starting a
+//                        piped helper.
 //   closed descriptors   a child that has been taken over has no socket to the privileged helper,
-//   and one that lives on
-//                        for a moment does not keep a dead parent's sockets open.
+//                        and one that lives on for a moment does not keep a dead parent's sockets
+//                        open.
 // The keys of the terminal are for the parent, which decides what becomes of the child.
 //
 // A message is its length, eight bytes, and as many bytes. The parent believes neither: the length

@@ -3,14 +3,13 @@
 // The rules, best first; a frame carries the name of the one that found it (Frame::trust):
 //   context        The top frame: the registers at the signal.
 //   cfi            The call frame table of the file. Exact wherever the stack is whole, whatever
-//   the optimisation. frame_pointer  Conventions of the ABI in place of a table: the chain of saved
-//   frame pointers, in code that has no
-//                  table; and at the very top, when the program counter points to no code (a call
-//                  of a null or wild pointer), that `call` has just pushed the return address and
-//                  changed nothing else. Both are taken only when what they yield is a return
-//                  address.
+//                  the optimisation.
+//   frame_pointer  Conventions of the ABI in place of a table: the chain of saved frame pointers,
+//                  in code that has no table; and where the program counter points to no code (a
+//                  call of a null or wild pointer), that `call` has just pushed the return address
+//                  and changed nothing else. Both are taken only when they yield a return address.
 //   scan           The next word of the stack that is a return address. A guess: it may be left
-//   from an older call.
+//                  from an older call.
 //
 // A table is not a rival of the weaker rules: where there is one, its answer is final while it
 // makes sense. It makes no sense when the return address is not in executable memory or the frame
@@ -72,9 +71,10 @@ class Walker {
   const uint64_t stack_start_;
   RegisterSet registers_;  // of the current frame
   const RegisterLayout& layout_;
-  WalkedFrame frame_;        // the current one
-  bool interrupted_ = true;  // the current frame did not call: pc is exact
-  size_t number_ = 0;        // of the current frame
+  WalkedFrame frame_;             // the current one
+  bool interrupted_ = true;       // the current frame did not call: pc is exact
+  bool in_signal_frame_ = false;  // the current frame is the trampoline of a handler
+  size_t number_ = 0;             // of the current frame
   size_t stack_switches_ = 0;
   StackWalk result_;
 };
@@ -85,10 +85,9 @@ StackWalk Walker::walk(size_t most_frames) {
     // Stepping out of a frame tells whether it is a signal frame, hence step first, then keep.
     WalkedFrame left = frame_;
     const bool goes_on = step();
-    if (goes_on && interrupted_) {
+    if (in_signal_frame_) {
       left.signal_frame = true;
-      left.lookup =
-          left.pc;  // its first instruction: the kernel put that address there, nothing called
+      left.lookup = left.pc;  // the kernel put that address there: nothing called
     }
     if (result_.frames.size() < most_frames || result_.frames.empty()) {
       result_.frames.push_back(left);
@@ -115,7 +114,7 @@ bool Walker::stop(std::string reason) {
 void Walker::note(const std::string& what) {
   if (frame_.trust != Trust::scan) {
     result_.soft_errors.push_back("frame " + std::to_string(number_) + ": " + what +
-                                  "; the next frame was found by scanning the stack");
+                                  "; what follows comes from a scan of the stack");
   }
 }
 
@@ -125,6 +124,7 @@ bool Walker::same_stack(uint64_t address) const {
 }
 
 bool Walker::step() {
+  in_signal_frame_ = false;
   if (!modules_.has_mappings()) {
     return stop("no memory map");
   }
@@ -143,6 +143,7 @@ bool Walker::step() {
 
 bool Walker::step_by_table(ElfImage& image, uint64_t load_bias) {
   const CfiStep step = step_by_cfi(image, load_bias, frame_.lookup, registers_, memory_);
+  in_signal_frame_ = step.signal_frame;
   switch (step.outcome) {
     case CfiStep::Outcome::end_of_stack:
       return stop("end of stack");

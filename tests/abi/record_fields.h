@@ -37,7 +37,7 @@
   F(cc_sender, signal) F(cc_sender, in_tree) F(cc_sender, comm) F(cc_sender, command_length) \
   F(cc_sender, reserved) F(cc_sender, command) \
   F(cc_counters, deaths) F(cc_counters, lost_crashes) F(cc_counters, lost_records) \
- 
+
 
 #define RECORD_STRUCTS(S) \
   S(cc_key) S(cc_record) S(cc_registers) S(cc_process) S(cc_parent) S(cc_path) \

@@ -5,7 +5,7 @@
 
 The witness: strace follows every process of the suite and writes "+++ killed by SIGSEGV +++" for each that dies of a
 signal. It learns that from ptrace(2), the probe from tracepoints and a ring buffer, so what both say is right. ptrace
-stops a process before the signal is delivered; afterwards the delivery takes the same way through the kernel as without.
+stops a process before the signal is delivered; after that the delivery takes its usual way through the kernel.
 """
 
 import collections
@@ -22,7 +22,8 @@ import harness
 
 SOURCE = pathlib.Path("/usr/src/googletest")
 SUITE = harness.BUILD / "googletest-suite"
-CORE_SIGNALS = {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
+CORE_SIGNALS = {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ",
+                "SIGSYS"}
 CTEST = ["ctest", "--test-dir", str(SUITE), "-j2"]
 
 

@@ -102,7 +102,8 @@ class Surroundings(Transparency):
         self.assertEqual(wrapped.stdout.split(b"\0"), bare.stdout.split(b"\0"))
 
     def test_arguments(self):
-        bare, wrapped = self.both(["sh", "-c", "tr '\\0' '\\n' < /proc/$$/cmdline", "zero", "", "two words", "--", "-x"])
+        show = "tr '\\0' '\\n' < /proc/$$/cmdline"
+        bare, wrapped = self.both(["sh", "-c", show, "zero", "", "two words", "--", "-x"])
         self.assertEqual(wrapped.stdout, bare.stdout)
 
     def test_working_directory(self):

@@ -64,9 +64,10 @@ def missing_for_capture():
         return "the kernel has no BTF (/sys/kernel/btf/vmlinux)"
     if not cgroup2_mounts():
         return "no cgroup2 file system is mounted"
-    listing = subprocess.run([*privilege(), bpftool(), "-j", "prog", "list"], capture_output=True, text=True)
-    if listing.returncode != 0:
-        return "bpf(2) is not allowed: " + (listing.stderr + listing.stdout).strip()
+    try:
+        list_bpf("prog")
+    except OSError as error:
+        return f"bpf(2) is not allowed: {error}"
     return None
 
 
@@ -147,7 +148,7 @@ def run(command, folder, *options, **popen_arguments):
 
 
 def installed_copy(folder):
-    """Copies the two programs to where every user can reach them; a build folder may be private. Returns the wrapper."""
+    """Copies the two programs to where every user can reach them, unlike a build folder. Returns the wrapper."""
     folder.chmod(0o755)
     for program in (RUN, PROBE):
         shutil.copy(program, folder / program.name)
@@ -155,7 +156,7 @@ def installed_copy(folder):
 
 
 def become_subreaper():
-    """Makes orphans of our descendants our children (PR_SET_CHILD_SUBREAPER, prctl(2)), so that we can wait for them."""
+    """Makes orphans of our descendants our children (PR_SET_CHILD_SUBREAPER, prctl(2)), to be waited for."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
@@ -225,12 +226,21 @@ def bpftool():
     return path
 
 
+def list_bpf(kind):
+    """The loaded objects ("prog", "link", "map") as bpftool shows them. It walks over ids and fails when one of them
+    vanishes under its hands, so it is asked again. Error: what it says in the end."""
+    for _ in range(20):
+        listing = subprocess.run([*privilege(), bpftool(), "-j", kind, "list"], capture_output=True, text=True)
+        if listing.returncode == 0:
+            return json.loads(listing.stdout or "[]")
+    raise OSError((listing.stderr + listing.stdout).strip())
+
+
 def bpf_objects(kind):
-    """Ids of the loaded objects ("prog", "link", "map"). Programs of types that the probe never has are left out:
-    on a machine with systemd those come and go with its units."""
-    listing = subprocess.run([*privilege(), bpftool(), "-j", kind, "list"], capture_output=True, text=True, check=True)
+    """Ids of the loaded objects. Programs of types that the probe never has are left out: on a machine with systemd
+    those come and go with its units."""
     foreign = ("cgroup_device", "cgroup_skb", "cgroup_sysctl")
-    return {entry["id"] for entry in json.loads(listing.stdout or "[]") if entry.get("type") not in foreign}
+    return {entry["id"] for entry in list_bpf(kind) if entry.get("type") not in foreign}
 
 
 def our_cgroups():

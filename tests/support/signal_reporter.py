@@ -1,5 +1,5 @@
-"""A command for the tests: says "ready PID", then each SIGINT, SIGTERM, SIGHUP and SIGCONT that reaches it, with a count.
-Exits with 7 on SIGTERM."""
+"""A command for the tests: says "ready PID", then each SIGINT, SIGTERM, SIGHUP and SIGCONT that reaches it, with a
+count. Exits with 7 on SIGTERM."""
 
 import os
 import signal

@@ -1,114 +1,28 @@
-// Walks over the stacks of programs that died for this, whole and spoilt.
+// Walks over the stacks of programs that died for this.
 #include "runner/unwind/stepper.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <cstring>
-#include <memory>
-#include <random>
-
-#include "runner/unwind/image_cache.h"
 #include "tests/unit/unwind/programs.h"
+#include "tests/unit/unwind/walk.h"
 
 namespace crashcrawler {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 using tests::crash_of;
+using tests::kInner;
+using tests::kMiddle;
+using tests::kOuter;
+using tests::kRun;
 using tests::LiveSnapshot;
-
-constexpr size_t kBudget = size_t{1} << 30;
-
-// The stack of the crashing thread, and names for its frames.
-class Walk {
- public:
-  explicit Walk(LiveSnapshot&& snapshot, size_t most_frames = 1024)
-      : Walk(std::make_unique<LiveSnapshot>(std::move(snapshot)), nullptr, most_frames) {}
-  explicit Walk(const LiveSnapshot& snapshot, size_t most_frames = 1024)
-      : Walk(nullptr, &snapshot, most_frames) {}
-
-  std::string function(size_t frame) const {
-    if (frame >= result.frames.size()) {
-      return "no frame";
-    }
-    const uint64_t address = result.frames[frame].lookup;
-    const std::optional<size_t> module = modules_.find(address);
-    if (!module || !modules_.modules()[*module].image) {
-      return "?";
-    }
-    const LoadedModule& loaded = modules_.modules()[*module];
-    return loaded.image->resolve(address - loaded.module.load_bias).function;
-  }
-
-  // The functions of the first frames.
-  std::vector<std::string> functions(size_t count) const {
-    std::vector<std::string> names;
-    for (size_t i = 0; i < count; ++i) {
-      names.push_back(function(i));
-    }
-    return names;
-  }
-
-  std::vector<Trust> trusts(size_t count) const {
-    std::vector<Trust> trusts;
-    for (size_t i = 0; i < std::min(count, result.frames.size()); ++i) {
-      trusts.push_back(result.frames[i].trust);
-    }
-    return trusts;
-  }
-
-  StackWalk result;
-
- private:
-  Walk(std::unique_ptr<LiveSnapshot> owned, const LiveSnapshot* borrowed, size_t most_frames)
-      : owned_(std::move(owned)),
-        snapshot_(owned_ ? *owned_ : *borrowed),
-        images_(snapshot_.files, kBudget),
-        modules_(snapshot_.crash, snapshot_.files, images_),
-        memory_(snapshot_.crash) {
-    modules_.add_code(memory_);
-    const RawCrash& crash = snapshot_.crash;
-    result = walk_stack(crash.threads.at(0), crash.architecture, crash.stack_start, modules_,
-                        memory_, most_frames);
-  }
-
-  std::unique_ptr<LiveSnapshot> owned_;
-  const LiveSnapshot& snapshot_;
-  ImageCache images_;
-  ModuleMap modules_;
-  AddressSpace memory_;
-};
-
-const char* const kInner = "void shop::inner<int>(int*)";
-const char* const kMiddle = "shop::middle(int*)";
-const char* const kOuter = "shop::outer(int*)";
-const char* const kRun = "shop::run(char const*)";
-
-// Where in the captured stack the word `value` lies first; it is replaced by `with`.
-uint64_t replace_word(LiveSnapshot& snapshot, uint64_t value, uint64_t with) {
-  for (MemoryRange& range : snapshot.crash.threads[0].stack) {
-    for (size_t at = range.address % 8; at + 8 <= range.bytes.size(); at += 8) {
-      if (std::memcmp(range.bytes.data() + at, &value, 8) == 0) {
-        std::memcpy(range.bytes.data() + at, &with, 8);
-        return range.address + at;
-      }
-    }
-  }
-  ADD_FAILURE() << hex(value) << " is not on the stack";
-  return 0;
-}
-
-// One piece of stack with these words; `registers` point to its first.
-void set_stack(LiveSnapshot& snapshot, const std::vector<uint64_t>& words) {
-  RawThread& thread = snapshot.crash.threads[0];
-  std::string bytes(words.size() * 8, '\0');
-  std::memcpy(bytes.data(), words.data(), bytes.size());
-  thread.stack = {{thread.registers.rsp, bytes}};
-}
+using tests::place_of_word;
+using tests::set_stack;
+using tests::Walk;
 
 TEST(Stepper, follows_tables_to_the_end_of_the_stack) {
   for (const char* name : {"optimised", "plain", "fixed_address", "static", "clang", "stripped",
@@ -163,10 +77,7 @@ TEST(Stepper, returns_from_calls_of_what_is_no_code) {
 
 TEST(Stepper, steps_out_of_signal_handlers) {
   const Walk walk(crash_of("optimised", "handler", SIGABRT));
-  size_t trampoline = 0;
-  while (trampoline < walk.result.frames.size() && !walk.result.frames[trampoline].signal_frame) {
-    ++trampoline;
-  }
+  const size_t trampoline = walk.signal_frame();
   ASSERT_LT(trampoline + 4, walk.result.frames.size());
   EXPECT_EQ(walk.function(trampoline - 1), "shop::on_segv(int)");
   EXPECT_EQ(walk.function(trampoline), "__restore_rt");
@@ -177,12 +88,23 @@ TEST(Stepper, steps_out_of_signal_handlers) {
   EXPECT_EQ(walk.result.stop_reason, "end of stack");
 }
 
+TEST(Stepper, knows_a_trampoline_that_it_cannot_leave) {
+  LiveSnapshot snapshot = crash_of("optimised", "handler", SIGABRT);
+  const Walk whole(snapshot);
+  const size_t trampoline = whole.signal_frame();
+  ASSERT_LT(trampoline, whole.result.frames.size());
+  const uint64_t place = place_of_word(snapshot, whole.result.frames[trampoline].pc);
+  MemoryRange& range = snapshot.crash.threads[0].stack.at(0);
+  range.bytes.resize(place + 8 - range.address);  // without the registers that the kernel saved
+  const Walk walk(snapshot);
+  EXPECT_EQ(walk.result.frames.size(), trampoline + 1);
+  EXPECT_EQ(walk.signal_frame(), trampoline);
+  EXPECT_THAT(walk.result.stop_reason, StartsWith("no memory at 0x7ff"));
+}
+
 TEST(Stepper, looks_at_the_first_instruction_of_a_trampoline) {
   const Walk walk(crash_of("optimised", "own_trampoline", SIGABRT));
-  size_t trampoline = 0;
-  while (trampoline < walk.result.frames.size() && !walk.result.frames[trampoline].signal_frame) {
-    ++trampoline;
-  }
+  const size_t trampoline = walk.signal_frame();
   EXPECT_EQ(walk.function(trampoline), "own_trampoline");
   EXPECT_EQ(walk.function(trampoline + 1), kInner);
   EXPECT_EQ(walk.function(trampoline + 2), kMiddle);
@@ -302,74 +224,6 @@ TEST(Stepper, ends_where_the_snapshot_does) {
   EXPECT_THAT(nothing.result.stop_reason, StartsWith("no memory at 0x7ff"));
 }
 
-TEST(Stepper, goes_on_above_a_smashed_stack_and_says_so) {
-  for (const char* name : {"optimised", "plain"}) {
-    SCOPED_TRACE(name);
-    const Walk walk(crash_of(name, "smash"));
-    EXPECT_THAT(walk.functions(3), ElementsAre("shop::smash()", kRun, "main"))
-        << "call_smash() is lost: its return address was overwritten";
-    ASSERT_GE(walk.result.frames.size(), 3u);
-    EXPECT_EQ(walk.result.frames[1].trust, Trust::scan);
-    EXPECT_EQ(walk.result.stop_reason, "end of stack");
-    ASSERT_THAT(walk.result.soft_errors, testing::SizeIs(1));
-    EXPECT_THAT(walk.result.soft_errors[0],
-                StartsWith("frame 0: its return address 0x4141414141414141 points to no code"));
-  }
-}
-
-TEST(Stepper, scans_above_the_frame_whose_return_address_is_damaged) {
-  LiveSnapshot snapshot = crash_of("optimised", "null_write");
-  const Walk whole(snapshot);
-  ASSERT_GE(whole.result.frames.size(), 5u);
-  // middle() is left with a wild return address, and with an older one in its own room below it
-  const uint64_t place = replace_word(snapshot, whole.result.frames[2].pc, 0x1234);
-  for (MemoryRange& range : snapshot.crash.threads[0].stack) {
-    if (place - 8 >= range.address && place < range.end()) {
-      std::memcpy(range.bytes.data() + (place - 8 - range.address), &whole.result.frames[4].pc, 8);
-    }
-  }
-  EXPECT_THAT(Walk(snapshot).functions(4), ElementsAre(kInner, kMiddle, kRun, "main"));
-}
-
-TEST(Stepper, takes_a_null_return_address_for_the_end) {
-  LiveSnapshot snapshot = crash_of("optimised", "null_write");
-  const Walk whole(snapshot);
-  replace_word(snapshot, whole.result.frames[2].pc, 0);
-  const Walk walk(snapshot);
-  EXPECT_THAT(walk.functions(2), ElementsAre(kInner, kMiddle));
-  EXPECT_EQ(walk.result.frames.size(), 2u);
-  EXPECT_EQ(walk.result.stop_reason, "end of stack");
-}
-
-TEST(Stepper, ends_when_a_frame_pointer_leads_back) {
-  LiveSnapshot snapshot = crash_of("plain", "null_write");
-  const Walk whole(snapshot);
-  // The saved frame pointer of outer() becomes that of its own callee: CFA and return address repeat for ever.
-  const uint64_t place =
-      replace_word(snapshot, whole.result.frames[2].pc, whole.result.frames[2].pc);
-  uint64_t saved = 0;
-  for (const MemoryRange& range : snapshot.crash.threads[0].stack) {
-    if (place - 8 >= range.address && place < range.end()) {
-      std::memcpy(&saved, range.bytes.data() + (place - 8 - range.address), 8);
-    }
-  }
-  replace_word(snapshot, saved, place - 8);
-  const Walk walk(snapshot, 100000);
-  EXPECT_LT(walk.result.frames.size(), 100u);
-  EXPECT_EQ(walk.result.stop_reason, "frame did not advance");
-}
-
-TEST(Stepper, does_not_follow_a_frame_pointer_out_of_the_stack) {
-  LiveSnapshot snapshot = crash_of("plain", "null_write");
-  snapshot.crash.threads[0].registers.rbp = 0x4141414141414141;
-  const Walk walk(snapshot);
-  ASSERT_GE(walk.result.frames.size(), 3u);
-  EXPECT_EQ(walk.function(1), kMiddle);
-  EXPECT_EQ(walk.result.frames[1].trust, Trust::scan);
-  ASSERT_FALSE(walk.result.soft_errors.empty());
-  EXPECT_THAT(walk.result.soft_errors[0], HasSubstr("0x4141414141414149, outside the stack"));
-}
-
 TEST(Stepper, ends_where_the_arguments_of_the_process_begin) {
   LiveSnapshot snapshot = crash_of("no_table", "null_write");
   RawThread& thread = snapshot.crash.threads[0];
@@ -387,37 +241,6 @@ TEST(Stepper, keeps_the_top_frame_of_a_process_without_memory_map) {
   const Walk walk(snapshot);
   EXPECT_EQ(walk.result.frames.size(), 1u);
   EXPECT_EQ(walk.result.stop_reason, "no memory map");
-}
-
-TEST(Stepper, ends_on_any_garbage) {
-  std::mt19937_64 random(7);
-  for (const char* name : {"optimised", "plain", "no_table", "frame_pointers"}) {
-    const LiveSnapshot original = crash_of(name, "null_write", SIGSEGV, 4096);
-    const uint64_t pc = original.crash.threads[0].registers.rip;
-    for (int round = 0; round < 300; ++round) {
-      LiveSnapshot spoilt;
-      spoilt.crash = original.crash;
-      RawThread& thread = spoilt.crash.threads[0];
-      for (MemoryRange& range : thread.stack) {
-        for (int i = 0; i < 40; ++i) {
-          // garbage, addresses of code and of the stack itself
-          const uint64_t values[] = {random(), pc + random() % 4096,
-                                     range.address + random() % range.bytes.size()};
-          const size_t at = random() % (range.bytes.size() / 8) * 8;
-          std::memcpy(range.bytes.data() + at, &values[random() % 3], 8);
-        }
-      }
-      if (round % 3 == 0) {
-        thread.registers.rbp = thread.registers.rsp + random() % 4096;
-      }
-      if (round % 5 == 0) {
-        thread.registers.rsp = random();
-      }
-      const Walk walk(spoilt, 64);
-      ASSERT_LE(walk.result.frames.size(), 64u);
-      ASSERT_FALSE(walk.result.stop_reason.empty());
-    }
-  }
 }
 
 }  // namespace
