@@ -54,8 +54,21 @@ Result<void> write_all(int fd, std::string_view bytes, const std::string& path) 
 }  // namespace
 
 Result<void> write_file_atomically(const std::string& path, std::string_view bytes) {
-  // O_EXCL and O_NOFOLLOW: in a shared folder nobody may have put a link in our way. What a killed run of the same
-  // pid left there is ours to take away.
+  // A file without a name (open(2), O_TMPFILE) leaves nothing behind when we are killed over it.
+  const std::string directory = path.substr(0, path.find_last_of('/') + 1);
+  UniqueFd nameless(
+      ::open(directory.empty() ? "." : directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644));
+  if (nameless) {
+    if (Result<void> written = write_all(nameless.get(), bytes, path); !written) {
+      return written;
+    }
+    const std::string source = "/proc/self/fd/" + std::to_string(nameless.get());
+    if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      return {};
+    }
+  }
+  // There is a file already, or the file system has none without names. O_EXCL and O_NOFOLLOW: in a shared folder
+  // nobody may have put a link in our way. What a killed run of the same pid left there is ours to take away.
   const std::string temporary = path + ".tmp" + std::to_string(::getpid());
   ::unlink(temporary.c_str());
   UniqueFd fd(

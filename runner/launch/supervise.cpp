@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <csignal>
 #include <optional>
+#include <vector>
 
 #include "runner/base/unique_fd.h"
 #include "runner/launch/inherited_signals.h"
@@ -43,8 +44,11 @@ class Supervisor {
     reap();
     while (!(ended_ && is_tree_empty()) && !is_time_over()) {
       wait_for_something();
-      pass_on_signals();
+      // In this order: a SIGCHLD that is read here must be followed by a look at the command, and a signal that came
+      // when the command was dead is for us and not for its zombie.
+      const std::vector<signalfd_siginfo> signals = read_signals();
       reap();
+      pass_on(signals);
     }
     settle_leftovers();
     return std::move(outcome_);
@@ -65,9 +69,17 @@ class Supervisor {
     ::poll(polled, 2, timeout);  // an error shows up as nothing to do, and the next round
   }
 
-  void pass_on_signals() {
+  std::vector<signalfd_siginfo> read_signals() const {
+    std::vector<signalfd_siginfo> signals;
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+      signals.push_back(info);
+    }
+    return signals;
+  }
+
+  void pass_on(const std::vector<signalfd_siginfo>& signals) {
+    for (const signalfd_siginfo& info : signals) {
       if (info.ssi_signo != SIGCHLD && !is_from_tree(info)) {
         take(info);
       }
@@ -186,7 +198,7 @@ class Supervisor {
       kill_tree();
       while (!is_tree_empty() && !is_time_over()) {
         wait_for_something();
-        pass_on_signals();
+        pass_on(read_signals());
       }
     }
   }

@@ -1,5 +1,6 @@
 #include "runner/unwind/crash_unwinder.h"
 
+#include <csignal>
 #include <set>
 
 #include "runner/unwind/address_space.h"
@@ -51,6 +52,11 @@ void list_modules(const ModuleMap& modules, Backtrace& backtrace) {
   }
 }
 
+// int3 in the code: the kernel says SI_KERNEL (do_int3_user(), arch/x86/kernel/traps.c).
+bool is_breakpoint(const RawSignal& signal) {
+  return signal.number == SIGTRAP && signal.code == SI_KERNEL;
+}
+
 // Half of the child's memory for mapped files, the rest for what is made of them.
 size_t image_budget(const UnwindLimits& limits) {
   return limits.memory / 2;
@@ -74,7 +80,8 @@ Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
   for (const RawThread& thread : crash.threads) {
     ThreadBacktrace result = describe(thread);
     StackWalk walk =
-        walk_stack(thread, crash.architecture, crash.stack_start, modules, memory, limits_.frames);
+        walk_stack(thread, crash.architecture, crash.stack_start, modules, memory, limits_.frames,
+                   thread.crashed && is_breakpoint(crash.signal) ? 1 : 0);
     for (const WalkedFrame& walked : walk.frames) {
       Frame frame = place(walked, modules);
       const LoadedModule* loaded = frame.module ? &modules.modules()[*frame.module] : nullptr;

@@ -50,7 +50,7 @@ class Walker {
         registers_(thread.registers, architecture),
         layout_(registers_.layout()) {}
 
-  StackWalk walk(size_t most_frames);
+  StackWalk walk(size_t most_frames, uint64_t behind);
 
  private:
   bool step();
@@ -79,8 +79,8 @@ class Walker {
   StackWalk result_;
 };
 
-StackWalk Walker::walk(size_t most_frames) {
-  frame_ = {registers_.pc(), registers_.pc(), Trust::context, false};
+StackWalk Walker::walk(size_t most_frames, uint64_t behind) {
+  frame_ = {registers_.pc(), registers_.pc() - behind, Trust::context, false};
   for (;;) {
     // Stepping out of a frame tells whether it is a signal frame, hence step first, then keep.
     WalkedFrame left = frame_;
@@ -269,8 +269,9 @@ void Walker::move_blindly(uint64_t pc, uint64_t sp, std::optional<uint64_t> fp, 
 }  // namespace
 
 StackWalk walk_stack(const RawThread& thread, Architecture architecture, uint64_t stack_start,
-                     const ModuleMap& modules, const AddressSpace& memory, size_t most_frames) {
-  return Walker(thread, architecture, stack_start, modules, memory).walk(most_frames);
+                     const ModuleMap& modules, const AddressSpace& memory, size_t most_frames,
+                     uint64_t behind) {
+  return Walker(thread, architecture, stack_start, modules, memory).walk(most_frames, behind);
 }
 
 }  // namespace crashcrawler

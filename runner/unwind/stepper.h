@@ -28,8 +28,10 @@ struct StackWalk {
   std::vector<std::string> soft_errors;
 };
 
-// At most `most_frames` frames are kept.
+// At most `most_frames` frames are kept. `behind`: how many bytes the program counter stands behind the instruction that
+// stopped the thread; 1 after int3, which is a trap: it is reported when the instruction is done.
 StackWalk walk_stack(const RawThread& thread, Architecture architecture, uint64_t stack_start,
-                     const ModuleMap& modules, const AddressSpace& memory, size_t most_frames);
+                     const ModuleMap& modules, const AddressSpace& memory, size_t most_frames,
+                     uint64_t behind = 0);
 
 }  // namespace crashcrawler
