@@ -2,6 +2,8 @@
 // of each other.
 #include "runner/pipeline.h"
 
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
 
 #include "runner/attribute/packages.h"
@@ -47,8 +49,10 @@ Result<int> run_pipeline(const RunOptions& options) {
   }
   Result<BpfSource> source = collector.begin(command->pid(), options);
   if (!source && !options.best_effort) {
-    return source.error();
+    return source.error().in("crashes cannot be captured, so the command was not started");
   }
+  spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
+                source ? source->cgroup() : "no cgroup: nothing is captured");
 
   // From here on nothing that dies in the tree is missed.
   if (const Result<void> released = command->release(); !released) {
@@ -64,6 +68,7 @@ Result<int> run_pipeline(const RunOptions& options) {
   // From here on the command is dead and nothing new can arrive.
   Captured captured = source ? source->finish() : nothing_captured(source.error());
   session.health = captured.health;
+  spdlog::debug("the command has ended; {} deaths were captured", captured.crashes.size());
 
   // Not every death is a crash: what processes of the run did to each other on purpose is not looked at.
   drop_deaths_on_purpose(captured.crashes, source);
@@ -71,6 +76,8 @@ Result<int> run_pipeline(const RunOptions& options) {
   // What the dead left becomes frames with names, in a child that may fail over hostile files.
   std::vector<Backtrace> backtraces =
       unwind(captured.crashes, captured.files, unwind_limits_of(options));
+
+  spdlog::debug("{} of them may be crashes; their stacks are walked", backtraces.size());
 
   // Which package brought each library, and which crashes are the same crash.
   session.crashes = make_reports(std::move(captured.crashes), std::move(backtraces));
@@ -86,7 +93,9 @@ Result<int> run_pipeline(const RunOptions& options) {
   if (const Result<void> written = write_reports(session, options.output_directory); !written) {
     return written.error();
   }
-  const int status = exit_status_of(session, captured.complete, options);
+  spdlog::debug("the reports of {} crashes are in {}", session.crashes.size(),
+                options.output_directory);
+  const int status = exit_status_of(session, options);
   std::fputs(summary(session, options.output_directory, status).c_str(), stderr);
 
   // Nothing of ours is left when we end: the probe has detached and removed the cgroup.

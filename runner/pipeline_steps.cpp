@@ -70,9 +70,8 @@ std::string file_name_safe(const std::string& name) {
 Collector::Collector() : process_(find_and_start_probe()) {}
 
 Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options) {
-  const std::string nothing_ran = "crashes cannot be captured, so the command was not started";
   if (!process_) {
-    return process_.error().in(nothing_ran);
+    return process_.error();
   }
   Result<BpfSource> source =
       BpfSource::begin(std::move(process_->socket), held,
@@ -82,7 +81,7 @@ Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options) {
   }
   ended_ = true;
   const std::string words = wait_for_probe(*process_);
-  return Error{source.error().message + (words.empty() ? "" : "\n" + words)}.in(nothing_ran);
+  return Error{source.error().message + (words.empty() ? "" : "\n" + words)};
 }
 
 void Collector::end() {
@@ -119,8 +118,9 @@ Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source)
 
 Captured nothing_captured(const Error& why) {
   Captured nothing;
-  nothing.complete = false;
-  nothing.health.degraded.push_back("nothing was captured (--best-effort): " + why.message);
+  nothing.health.complete = false;
+  nothing.health.degraded.push_back(
+      "nothing could be captured, so crashes may have happened unseen: " + why.message);
   return nothing;
 }
 
@@ -170,10 +170,10 @@ std::vector<std::vector<Module>*> modules_of(Session& session) {
   return modules;
 }
 
-int exit_status_of(const Session& session, bool capture_complete, const RunOptions& options) {
+int exit_status_of(const Session& session, const RunOptions& options) {
   constexpr int kCrashBehindSuccess = 70, kHarnessFailed = 125;
   const RunOutcome& outcome = session.outcome;
-  if (!capture_complete && !options.best_effort) {
+  if (!session.health.complete && !options.best_effort) {
     return kHarnessFailed;
   }
   if (outcome.signal != 0) {

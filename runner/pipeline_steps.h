@@ -62,6 +62,6 @@ std::vector<std::vector<Module>*> modules_of(Session& session);
 
 // The contract's exit status: the command's own; 70 when it succeeded over a crash; 125 when
 // crashes were lost sight of and --best-effort does not allow that.
-int exit_status_of(const Session& session, bool capture_complete, const RunOptions& options);
+int exit_status_of(const Session& session, const RunOptions& options);
 
 }  // namespace crashcrawler

@@ -168,8 +168,8 @@ Captured BpfSource::finish() {
   Captured captured;
   captured.crashes = state_->assembler.take();
   captured.files = std::move(state_->files);
-  captured.complete = state_->ended;
   Health& health = captured.health;
+  health.complete = state_->ended;
   health.lost_crashes = state_->totals.counters.lost_crashes;
   health.lost_records = state_->totals.counters.lost_records;
   if (!state_->degraded.empty()) {

@@ -26,7 +26,6 @@ struct Captured {
   std::vector<RawCrash> crashes;  // in the order of death
   PinnedFiles files;
   Health health;
-  bool complete = true;  // false: the collector ended before the run did
 };
 
 class BpfSource {

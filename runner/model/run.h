@@ -34,6 +34,7 @@ struct RunOutcome {
 // How well the collector could do its work. Anything but zeros and an empty list is told to the
 // user.
 struct Health {
+  bool complete = true;               // false: for some or all of the run nobody was watching
   uint64_t lost_crashes = 0;          // deaths of which nothing is known but that they happened
   uint64_t lost_records = 0;          // parts of deaths that did not fit the ring
   uint64_t truncated = 0;             // crashes in the report that lack a part

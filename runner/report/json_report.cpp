@@ -14,7 +14,8 @@ Json health_json(const Health& health) {
   return {{"lost", health.lost_crashes},
           {"lost_records", health.lost_records},
           {"truncated", health.truncated},
-          {"degraded", health.degraded}};
+          {"degraded", health.degraded},
+          {"complete", health.complete}};
 }
 
 Json run_json(const Session& session) {

@@ -43,7 +43,8 @@ struct TestCase {
   std::string name, file;
   int line = 0;
   double seconds = 0;
-  std::string type, message, body, output;  // type empty: passed
+  std::string type, message, body,
+      output;  // type empty: passed, or skipped when there is a message
 };
 
 std::string crash_name(const CrashReport& crash) {
@@ -137,6 +138,15 @@ std::vector<TestCase> test_cases(const Session& session, const std::string& outp
   if (session.health.lost_crashes > 0) {
     cases.push_back(lost_case(session.health));
   }
+  if (!session.health.complete) {  // never to be taken for a run in which nothing crashed
+    TestCase& unknown = cases.emplace_back();
+    unknown.name = "crashes that nobody saw";
+    unknown.message = "not known: for some or all of the run nothing was captured";
+    for (const std::string& problem : session.health.degraded) {
+      unknown.message += "; " + problem;
+    }
+    unknown.message = brief(unknown.message, kLongestMessage);
+  }
   if (cases.empty()) {
     cases.emplace_back().name = "no crash";
     cases.back().seconds = std::chrono::duration<double>(session.outcome.duration).count();
@@ -144,16 +154,21 @@ std::vector<TestCase> test_cases(const Session& session, const std::string& outp
   return cases;
 }
 
+bool is_skipped(const TestCase& test) {
+  return test.type.empty() && !test.message.empty();
+}
+
 void push_counters(tinyxml2::XMLPrinter& xml, const std::vector<TestCase>& cases, double seconds) {
-  size_t errors = 0;
+  size_t errors = 0, skipped = 0;
   for (const TestCase& test : cases) {
     errors += test.type.empty() ? 0 : 1;
+    skipped += is_skipped(test) ? 1 : 0;
   }
   xml.PushAttribute("name", kSuite);
   xml.PushAttribute("tests", std::to_string(cases.size()).c_str());
   xml.PushAttribute("failures", "0");
   xml.PushAttribute("errors", std::to_string(errors).c_str());
-  xml.PushAttribute("skipped", "0");
+  xml.PushAttribute("skipped", std::to_string(skipped).c_str());
   xml.PushAttribute("time", fmt::format("{:.3f}", seconds).c_str());
 }
 
@@ -167,6 +182,11 @@ void push_case(tinyxml2::XMLPrinter& xml, const TestCase& test) {
     if (test.line > 0) {
       xml.PushAttribute("line", test.line);
     }
+  }
+  if (is_skipped(test)) {
+    xml.OpenElement("skipped");
+    xml.PushAttribute("message", test.message.c_str());
+    xml.CloseElement();
   }
   if (!test.type.empty()) {
     xml.OpenElement("error");

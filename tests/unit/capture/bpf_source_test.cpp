@@ -75,7 +75,7 @@ TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
   const Captured captured = source->finish();
 
   ASSERT_EQ(captured.crashes.size(), 1u);
-  EXPECT_TRUE(captured.complete);
+  EXPECT_TRUE(captured.health.complete);
   EXPECT_EQ(captured.health.lost_crashes, 2u);
   EXPECT_THAT(captured.health.degraded, ElementsAre("no map here"));
 }
@@ -121,7 +121,7 @@ TEST(BpfSource, AProbeThatDiesInTheMiddleOfARecordLosesNothingSilently) {
   probe.hang_up();
   const Captured captured = source->finish();
 
-  EXPECT_FALSE(captured.complete);
+  EXPECT_FALSE(captured.health.complete);
   EXPECT_EQ(captured.crashes.size(), 1u);
   EXPECT_FALSE(captured.crashes[0].soft_errors.empty());
   EXPECT_THAT(captured.health.degraded, Contains(HasSubstr("ended before the run did")));
@@ -135,7 +135,7 @@ TEST(BpfSource, AnAbsurdSizeEndsTheStreamInsteadOfTheProgram) {
   const MessageHeader absurd{CC_RECORD_PROCESS, CC_RECORD_VERSION, 0xffffffff};
   probe.send({reinterpret_cast<const char*>(&absurd), sizeof absurd});
 
-  EXPECT_FALSE(source->finish().complete);
+  EXPECT_FALSE(source->finish().health.complete);
 }
 
 }  // namespace

@@ -77,6 +77,17 @@ TEST(Junit, OfAQuietRunIsOnePassedCase) {
   EXPECT_EQ(Junit::attribute(junit.suite, "timestamp"), "2025-03-01T12:00:00");
 }
 
+TEST(Junit, OfARunThatNobodyWatchedIsNotAPassedCase) {
+  Session session = quiet_session();
+  session.health.complete = false;
+  session.health.degraded = {"no privileges"};
+  const Junit junit(session);
+  ASSERT_EQ(junit.cases.size(), 1u);
+  EXPECT_EQ(junit.cases[0].name, "crashes that nobody saw");
+  EXPECT_EQ(Junit::attribute(junit.suite, "skipped"), "1");
+  EXPECT_EQ(Junit::attribute(junit.suite, "errors"), "0");
+}
+
 TEST(Junit, OfACrashIsAnErrorWithItsPlace) {
   const Case crash = Junit(with({null_write()})).cases.at(0);
   EXPECT_EQ(crash.name, "null_write: SIGSEGV in store");
