@@ -9,11 +9,12 @@
 // free. At sched_process_exit the verdict is known, and, since Linux 6.16, the memory map is still
 // there: commit "exit: move and extend sched_process_exit() tracepoint" put it before exit_mm(). At
 // signal_deliver itself the map cannot be walked: the sighand lock is held with interrupts off and
-// bpf_iter_task_vma_new() says -EBUSY.
+// bpf_iter_task_vma_new() says -EBUSY. The other hooks only write down what a death may need later:
+// who sent a signal (signal_generate), who started whom with which command line (fork, exec).
 //
 // Which processes: those below our cgroup, and those descended from them wherever they have moved
 // since (the mark is handed on at fork). Everything else on the machine pays one cgroup comparison
-// and one storage look-up, at fatal signals, forks and exits only.
+// and one storage look-up, at fatal signals, forks, execs and exits only.
 #include "mappings.bpf.h"
 #include "snapshot.bpf.h"
 
