@@ -116,7 +116,7 @@ struct cc_process {
   __u64 arg_start, arg_end, env_start, env_end;
   __u64 auxv[CC_AUXV_WORDS];
   __u32 auxv_words;
-  __u32 reserved;
+  __u32 memory_withheld;   /* 1: the process ran with other credentials than the caller's */
   char comm[CC_COMM_SIZE]; /* of the thread-group leader */
 };
 

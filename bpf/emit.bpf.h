@@ -103,6 +103,15 @@ static __always_inline __u32 pid_in_namespace(struct pid* pid, __u32 inum) {
   return found;
 }
 
+const volatile __u32 caller_uid = 0;
+
+/* What the caller could have read with ptrace(2) he may have: of a setuid program's memory and registers, nothing. */
+static __always_inline bool belongs_to_caller(struct task_struct* task) {
+  return caller_uid == 0 || (BPF_CORE_READ(task, cred, uid.val) == caller_uid &&
+                             BPF_CORE_READ(task, cred, euid.val) == caller_uid &&
+                             BPF_CORE_READ(task, cred, suid.val) == caller_uid);
+}
+
 struct byte_walk {
   struct crash* crash;
   __u64 address; /* next page to read */
@@ -161,7 +170,9 @@ static __always_inline void copy_bytes(struct crash* crash, __u16 purpose, __u32
                            .purpose = purpose,
                            .patience = patience};
 
-  bpf_loop((end - start) / CC_PAGE_SIZE + 2, copy_page, &walk, 0);
+  if (belongs_to_caller(bpf_get_current_task_btf())) {
+    bpf_loop((end - start) / CC_PAGE_SIZE + 2, copy_page, &walk, 0);
+  }
 }
 
 #endif

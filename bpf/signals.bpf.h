@@ -77,7 +77,7 @@ static __always_inline void emit_first_signal(struct crash* crash, struct task_s
   struct cc_first_signal* record;
   __u64 from;
 
-  if (!first) {
+  if (!first || !belongs_to_caller(task)) {
     return;
   }
   RESERVE(record, crash, CC_RECORD_FIRST_SIGNAL, return );

@@ -51,7 +51,7 @@ static __always_inline bool emit_process(struct crash* crash, struct task_struct
   record->env_start = BPF_CORE_READ(mm, env_start);
   record->env_end = BPF_CORE_READ(mm, env_end);
   record->auxv_words = copy_auxv(record->auxv, mm);
-  record->reserved = 0;
+  record->memory_withheld = !belongs_to_caller(task);
   BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
   bpf_ringbuf_submit(record, 0);
   return true;
@@ -81,6 +81,12 @@ static __always_inline void emit_thread(struct crash* crash, struct task_struct*
   record->registers.gs_base = task->thread.gsbase;
   BPF_CORE_READ_INTO(&record->comm, task, comm);
   stack_pointer = record->registers.rsp;
+  if (!belongs_to_caller(task)) {
+    struct cc_registers place = {
+        .rip = record->registers.rip, .rsp = stack_pointer, .cs = record->registers.cs};
+
+    record->registers = place;
+  }
   bpf_ringbuf_submit(record, 0);
 
   if (stack_bytes == 0) {

@@ -52,7 +52,7 @@ typedef struct {
 } kgid_t;
 
 struct cred {
-  kuid_t uid, euid;
+  kuid_t uid, euid, suid;
   kgid_t gid;
 };
 

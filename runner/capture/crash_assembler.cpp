@@ -153,7 +153,13 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   crash.heap_start = process.start_brk;
   crash.heap_end = process.brk;
   crash.stack_start = process.start_stack;
-  argv_bytes = process.arg_end - process.arg_start;
+  if (process.memory_withheld) {
+    note(
+        "memory, arguments and registers are withheld: the process ran with other credentials than "
+        "the caller (setuid)");
+  } else {
+    argv_bytes = process.arg_end - process.arg_start;
+  }
   const size_t words = std::min<size_t>(process.auxv_words, CC_AUXV_WORDS);
   for (size_t i = 0; i + 1 < words && process.auxv[i] != 0; i += 2) {  // ends at AT_NULL
     crash.auxv.emplace_back(process.auxv[i], process.auxv[i + 1]);

@@ -18,7 +18,7 @@
   F(cc_process, start_code) F(cc_process, end_code) F(cc_process, start_brk) F(cc_process, brk) \
   F(cc_process, start_stack) F(cc_process, arg_start) F(cc_process, arg_end) \
   F(cc_process, env_start) F(cc_process, env_end) F(cc_process, auxv) F(cc_process, auxv_words) \
-  F(cc_process, reserved) F(cc_process, comm) \
+  F(cc_process, memory_withheld) F(cc_process, comm) \
   F(cc_parent, header) F(cc_parent, parent) F(cc_parent, ns_tgid) F(cc_parent, distance) \
   F(cc_parent, comm) F(cc_parent, command_length) F(cc_parent, reserved) F(cc_parent, command) \
   F(cc_path, header) F(cc_path, inode) F(cc_path, device) F(cc_path, purpose) F(cc_path, flags) \

@@ -1,10 +1,12 @@
 """The command cannot tell that it runs under the wrapper, and neither can who started it."""
 
+import json
 import os
 import pathlib
 import pwd
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -254,6 +256,28 @@ class User(Transparency):
         self.assertGreater(len(written), 4)
         for path in written:
             self.assertEqual((path.stat().st_uid, path.stat().st_gid), (user.pw_uid, user.pw_gid), path)
+
+    def test_memory_of_a_setuid_program_is_withheld(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root, to make a setuid program")
+        wrapper = harness.installed_copy(self.folder)
+        work = self.folder / "work"
+        work.mkdir()
+        os.chown(work, NOBODY, NOBODY)
+        program = self.folder / "setuid_program"
+        shutil.copy(harness.BUILD / "fixtures" / "null_write" / "fixture_null_write_O0_pie", program)
+        environment = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
+        for mode, withheld in ((0o755, False), (0o4755, True)):
+            program.chmod(mode)
+            process = subprocess.run([str(wrapper), "--output-dir", "out", "--", str(program)], cwd=work,
+                                     env=environment, capture_output=True, text=True)
+            self.assertEqual(process.returncode, 128 + signal.SIGSEGV, process)
+            crash, = json.loads((work / "out" / "report.json").read_text())["crashes"]
+            thread = harness.crashed_thread(crash)
+            self.assertEqual("other credentials" in str(crash["soft_errors"]), withheld, crash["soft_errors"])
+            self.assertEqual("command_args" in crash["process"], not withheld)
+            self.assertEqual(thread["frame_count"] == 1, withheld)
+            self.assertEqual(int(thread["registers"]["r13"], 16) == 0, withheld)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,13 @@ uint32_t pid_namespace_inode() {
   return ::stat("/proc/self/ns/pid", &status) == 0 ? static_cast<uint32_t>(status.st_ino) : 0;
 }
 
+// Whom the run belongs to: the held process is still his own. Unknown: nobody's memory is shown (overflowuid, 65534).
+uint32_t owner_of(pid_t held) {
+  constexpr uint32_t kNobody = 65534;
+  struct stat status {};
+  return ::stat(("/proc/" + std::to_string(held)).c_str(), &status) == 0 ? status.st_uid : kNobody;
+}
+
 int hand_on(void* sink, void* data, size_t size) {
   // the ring hands out what was reserved; the record itself says how much of it counts
   auto record = static_cast<const cc_record*>(data);
@@ -144,6 +151,7 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
     return load_error(-errno);
   }
   state->programs->rodata->caller_pid_namespace = pid_namespace_inode();
+  state->programs->rodata->caller_uid = owner_of(options.held);
   state->programs->rodata->crash_stack_bytes = options.crash_stack_bytes;
   state->programs->rodata->thread_stack_bytes = options.thread_stack_bytes;
   bpf_map__set_max_entries(state->programs->maps.ring, options.ring_bytes);

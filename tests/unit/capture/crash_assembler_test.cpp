@@ -171,6 +171,16 @@ TEST(CrashAssembler, AncestorsKeepTheirCommandLines) {
   EXPECT_EQ(crashes[0].ancestors[1].pid, 800);
 }
 
+TEST(CrashAssembler, WithheldMemoryIsSaid) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.arg_end = 100;
+  process.memory_withheld = 1;
+  const auto crashes = assemble({bytes_of(process), thread_record(4711, true, 0), exit_record()});
+
+  ASSERT_EQ(crashes[0].soft_errors.size(), 1u);
+  EXPECT_THAT(crashes[0].soft_errors[0], HasSubstr("other credentials"));
+}
+
 std::string sender_record(int signal) {
   auto sender = record_of<cc_sender>(CC_RECORD_SENDER);
   sender.sender.tgid = 77;
