@@ -166,7 +166,8 @@ Session busy_session() {
   session.crashes[2].raw.lost_records = 3;
   session.crashes[2].backtrace.soft_errors = {"libfoo.so has no .eh_frame"};
   session.crashes.push_back(hostile_crash("0005-hostile-SIGSEGV"));
-  session.health = {true, 2, 3, 1, {"no BPF iterator: the memory map of single threads is missing"}};
+  session.health = {
+      true, 2, 3, 1, {"no BPF iterator: the memory map of single threads is missing"}};
   session.outcome.leftovers = {{4800, "sleep", {"sleep", "1000"}}, {4801, "daemon", {}}};
   session.soft_errors = {"a file of a crash could not be opened"};
   return session;
