@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
@@ -22,22 +24,32 @@
 namespace crashcrawler {
 namespace {
 
-// libbpf explains itself through a callback without context: its last warnings, for the error
-// message.
+// libbpf explains itself through a callback without context: its warnings, for the error message. Of a verifier log,
+// thousands of lines in one message, the first line and the end tell.
 std::string libbpf_words;
 
 int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
-  constexpr size_t kKept = 2000;
+  constexpr size_t kShort = 400, kEnd = 250, kKept = 2000;
   if (level != LIBBPF_WARN) {
     return 0;
   }
-  char line[1000];
-  const int length = std::vsnprintf(line, sizeof line, format, arguments);
-  libbpf_words += line;
+  std::string words(64 << 10, '\0');
+  const int length = std::vsnprintf(words.data(), words.size(), format, arguments);
+  words.resize(
+      std::clamp<size_t>(length < 0 ? 0 : static_cast<size_t>(length), 0, words.size() - 1));
+  if (words.size() > kShort) {
+    words = words.substr(0, words.find('\n')) + "\n..." + words.substr(words.size() - kEnd);
+  }
+  libbpf_words += words;
   if (libbpf_words.size() > kKept) {
     libbpf_words.erase(0, libbpf_words.size() - kKept);
   }
   return length;
+}
+
+std::string kernel_release() {
+  utsname kernel{};
+  return ::uname(&kernel) == 0 ? kernel.release : "unknown";
 }
 
 Error load_error(int code) {
@@ -55,7 +67,8 @@ Error load_error(int code) {
         "a writable cgroup2 (docker run --cap-add BPF --cap-add PERFMON), or allow sudo without a "
         "password"};
   }
-  return {std::string("the BPF programs do not load on this kernel: ") + std::strerror(-code) +
+  return {"the BPF programs do not load on this kernel, " + kernel_release() +
+          "; crashcrawler needs Linux 6.1 or newer. The kernel says: " + std::strerror(-code) +
           (libbpf_words.empty() ? "" : "\n" + libbpf_words)};
 }
 
