@@ -359,12 +359,13 @@ void CrashAssembler::Pending::finish() {
       mapping.deleted = file->second.deleted;
     }
   }
-  if (crash.cause == Cause::killed && crash.has_exit) {
-    crash.signal.number =
-        WTERMSIG(crash.wait_status);  // at delivery it was a SIGKILL to every thread
-  }
-  if (crash.cause == Cause::killed && crash.sender && crash.sender->kernel) {
-    crash.signal.code = SI_KERNEL;  // the siginfo of a SIGKILL is empty, which reads as SI_USER
+  if (crash.cause == Cause::killed) {
+    if (crash.has_exit) {
+      crash.signal.number = WTERMSIG(crash.wait_status);  // every thread got a SIGKILL instead
+    }
+    if (crash.sender && crash.sender->kernel) {
+      crash.signal.code = SI_KERNEL;  // the siginfo of a SIGKILL is empty, which reads as SI_USER
+    }
   }
   if (crash.sender && sender_signal != crash.signal.number) {
     crash.sender.reset();  // of an earlier signal that did not end it

@@ -52,6 +52,10 @@ struct BeginMessage {
   uint32_t ring_bytes;  // power of two, a multiple of the page size
 };
 
+// A BEGIN beyond these is refused.
+constexpr uint32_t kMostStackBytes = 8 << 20;
+constexpr uint32_t kMostRingBytes = 1 << 30;
+
 struct PlainMessage {  // kill_tree, finish
   MessageHeader header;
 };

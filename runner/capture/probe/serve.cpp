@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <optional>
@@ -90,6 +91,18 @@ Result<void> check_owner(pid_t pid) {
   return {};
 }
 
+// The bounds that crashcrawler-run keeps by itself; whoever else speaks here has them kept for him.
+Result<void> check_sizes(const BeginMessage& begin) {
+  const bool fits = begin.crash_stack_bytes <= kMostStackBytes &&
+                    begin.thread_stack_bytes <= kMostStackBytes &&
+                    std::has_single_bit(begin.ring_bytes) && begin.ring_bytes >= CC_PAGE_SIZE &&
+                    begin.ring_bytes <= kMostRingBytes;
+  if (!fits) {
+    return Error{"a stack or ring size is out of range"};
+  }
+  return {};
+}
+
 Result<void> watch(int socket, Collector& collector, RunCgroup& cgroup, Outbox& outbox) {
   for (;;) {
     pollfd events[2] = {{socket, POLLIN, 0}, {collector.poll_fd(), POLLIN, 0}};
@@ -134,6 +147,9 @@ Result<void> serve(int socket) {
   }
   if (const Result<void> owned = check_owner(begin.held_pid); !owned) {
     return refuse(owned.error());
+  }
+  if (const Result<void> sized = check_sizes(begin); !sized) {
+    return refuse(sized.error());
   }
   Result<RunCgroup> cgroup = RunCgroup::create(begin.held_pid);
   if (!cgroup) {
