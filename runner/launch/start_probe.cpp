@@ -139,8 +139,12 @@ Result<ProbeProcess> start_probe(const std::string& path) {
 
   // Where our own standard streams are closed these may be 1 or 2 themselves, but `input` is never 0
   // (our end was made first and has the smaller number) and is bound before it is overwritten.
+  // The probe takes SUDO_UID for the word of a sudo that started it. Of one that started us it is not to hear: we may
+  // run the command as somebody else (--user). Where sudo does come in between, it sets its own.
+  bp::environment environment = bp::native_environment();
+  environment.erase("SUDO_UID");
   std::error_code failure;
-  bp::child child(bp::exe = words->front(),
+  bp::child child(bp::exe = words->front(), environment,
                   bp::args = std::vector<std::string>(words->begin() + 1, words->end()),
                   bp::posix::fd.bind(STDIN_FILENO, input.get()),
                   bp::posix::fd.bind(STDOUT_FILENO, output.get()),

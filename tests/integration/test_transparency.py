@@ -257,6 +257,18 @@ class User(Transparency):
         for path in written:
             self.assertEqual((path.stat().st_uid, path.stat().st_gid), (user.pw_uid, user.pw_gid), path)
 
+    def test_user_option_overrides_the_user_behind_sudo(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root, to be somebody else")
+        wrapper = harness.installed_copy(self.folder)
+        work = self.folder / "work"
+        work.mkdir()
+        work.chmod(0o777)
+        environment = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
+        process = subprocess.run([str(wrapper), "--user", "daemon", "--output-dir", "out", "--", "id", "-un"],
+                                 cwd=work, env=environment, capture_output=True, text=True)
+        self.assertEqual((process.returncode, process.stdout), (0, "daemon\n"), process)
+
     def test_memory_of_a_setuid_program_is_withheld(self):
         if os.geteuid() != 0:
             self.skipTest("needs root, to make a setuid program")
