@@ -6,13 +6,15 @@
  * A death is a train of records with the same key, always in this order:
  *
  *   PROCESS                    identity, siginfo, memory layout             (fatal signal, dying thread)
- *   PARENT*  PATH{exe,cwd}  BYTES{argv}*  SENDER?
+ *   PARENT*  SENDER?  PATH{exe,cwd,cgroup}  BYTES{argv}*  VARIABLE*
  *   THREAD  BYTES{stack}*      the dying thread, then the others as the kernel brings them down
+ *   BYTES{text}*               what a sanitizer had to say, where its memory shows it
  *   FIRST_SIGNAL?  BYTES*      a fault of the dying thread that went to a handler, and the stack it happened on
  *   PATH{mapping}?  MAPPING*   the memory map, once, by whichever thread exits first and can walk it
  *   EXIT                       the verdict, when the last thread is gone
  *
- * When a process exits by itself over a handled fault (CC_CAUSE_EXIT), THREADs of others may come before PROCESS.
+ * When a process exits by itself (CC_CAUSE_EXIT), THREADs of others may come before PROCESS. A process that is looked at
+ * alive (CC_CAUSE_TIMEOUT) has a train of the same kind.
  *
  * Records of different processes interleave. A record that did not fit the ring is counted twice:
  * in the global counters (struct cc_counters) and, per process, in EXIT.lost_records, so a reader
@@ -41,14 +43,19 @@ enum cc_limits {
   CC_COMM_SIZE = 16, /* TASK_COMM_LEN */
   CC_PAGE_SIZE =
       4096, /* unit of every read of user memory: one absent page must not lose its neighbours */
-  CC_PATH_BYTES = 4096,    /* PATH_MAX: bytes of one PATH record */
-  CC_PATH_COMPONENTS = 96, /* directories deep */
-  CC_PARENTS = 16,         /* ancestors walked */
-  CC_COMMAND_SIZE = 512,   /* bytes kept of an ancestor's command line */
-  CC_AUXV_WORDS = 64,      /* 2 * entries of mm->saved_auxv; 56 on 6.18 */
-  CC_SIGINFO_SIZE = 48,    /* the part of siginfo_t the kernel fills (struct kernel_siginfo) */
-  CC_ARGV_PAGES = 4,       /* pages of the argument block copied */
-  CC_MAPPINGS = 8192,      /* regions of one process sent; the rest is counted */
+  CC_PATH_BYTES = 4096,     /* PATH_MAX: bytes of one PATH record */
+  CC_PATH_COMPONENTS = 96,  /* directories deep */
+  CC_PARENTS = 16,          /* ancestors walked */
+  CC_COMMAND_SIZE = 512,    /* bytes kept of an ancestor's command line */
+  CC_AUXV_WORDS = 64,       /* 2 * entries of mm->saved_auxv; 56 on 6.18 */
+  CC_SIGINFO_SIZE = 48,     /* the part of siginfo_t the kernel fills (struct kernel_siginfo) */
+  CC_ARGV_PAGES = 4,        /* pages of the argument block copied */
+  CC_MAPPINGS = 8192,       /* regions of one process sent; the rest is counted */
+  CC_VARIABLE_NAME = 32,    /* bytes of the name of an environment variable, its NUL included */
+  CC_VARIABLE_SIZE = 1024,  /* bytes kept of "NAME=value" */
+  CC_TEXT_BYTES = 16 << 10, /* of a sanitizer's report */
+  CC_DEAD_STACK =
+      8 << 10, /* bytes below the stack pointer in which a message just printed may still be read */
   CC_REDZONE =
       128, /* bytes below the stack pointer that belong to the frame (System V ABI, AMD64) */
 };
@@ -63,6 +70,7 @@ enum cc_record_type {
   CC_RECORD_EXIT = 7,
   CC_RECORD_FIRST_SIGNAL = 8,
   CC_RECORD_SENDER = 9,
+  CC_RECORD_VARIABLE = 10,
 };
 
 /* The process a record belongs to: thread-group id in the initial pid namespace, and the start time
@@ -93,7 +101,9 @@ enum cc_cause {
   CC_CAUSE_CORE_SIGNAL = 1, /* default action of a core signal (signal(7)) */
   CC_CAUSE_KILLED =
       2,             /* default action of any other fatal signal; the number is in EXIT.exit_code */
-  CC_CAUSE_EXIT = 3, /* exited non-zero, and a fault of this thread had gone to a handler */
+  CC_CAUSE_EXIT = 3, /* exited non-zero by itself, and a fault of this thread had gone to a handler,
+                        or the exit was called by something else than the C library */
+  CC_CAUSE_TIMEOUT = 4, /* lives, but the time of the run is over */
 };
 
 struct cc_process {
@@ -116,7 +126,9 @@ struct cc_process {
   __u64 arg_start, arg_end, env_start, env_end;
   __u64 auxv[CC_AUXV_WORDS];
   __u32 auxv_words;
-  __u32 memory_withheld;   /* 1: the process ran with other credentials than the caller's */
+  __u32 memory_withheld; /* 1: the process ran with other credentials than the caller's */
+  __u32 session;         /* pid of its session leader, for the caller; 0: not visible there */
+  __u32 reserved;
   char comm[CC_COMM_SIZE]; /* of the thread-group leader */
 };
 
@@ -160,7 +172,7 @@ struct cc_thread {
   char comm[CC_COMM_SIZE];
 };
 
-enum cc_bytes_purpose { CC_BYTES_STACK = 1, CC_BYTES_ARGV = 2, CC_BYTES_ENVIRON = 3 };
+enum cc_bytes_purpose { CC_BYTES_STACK = 1, CC_BYTES_ARGV = 2, CC_BYTES_TEXT = 3 };
 
 /* `length` bytes of user memory at runtime address `address`; the record ends after them. */
 struct cc_bytes {
@@ -172,6 +184,22 @@ struct cc_bytes {
   __u32 length;
   __u32 reserved2;
   __u8 bytes[CC_PAGE_SIZE];
+};
+
+/* One environment variable as it was at death, of those whose names the loader was given. Withheld like all memory. */
+struct cc_variable {
+  struct cc_record header;
+  __u32 length; /* bytes of `text` that count, without a NUL; CC_VARIABLE_SIZE - 1: cut */
+  __u32 reserved;
+  char text[CC_VARIABLE_SIZE]; /* NAME=value */
+};
+
+/* Where the variables were found: the C library's `environ`, which setenv(3) changes, or, where there is none (static
+ * and 32-bit programs), the block that execve(2) wrote. */
+enum cc_environment {
+  CC_ENVIRONMENT_NONE = 0,
+  CC_ENVIRONMENT_INITIAL = 1,
+  CC_ENVIRONMENT_LIVE = 2
 };
 
 /* One region of the memory map. With a file, device and inode find its PATH record. */
@@ -193,6 +221,8 @@ struct cc_exit {
   __u32 mappings;       /* regions walked; more than CC_MAPPINGS: the rest was not sent */
   __u32 oom_killed;     /* the kernel chose it as the victim of memory shortage */
   __u32 mappings_state; /* enum cc_mappings_state */
+  __u32 environment;    /* enum cc_environment */
+  __u32 reserved;
 };
 
 /* The newest core signal of the dying thread that went to a handler. Whether the handler had returned is seen from the
@@ -233,6 +263,7 @@ struct cc_counters {
   __u64
       lost_crashes; /* of those, nothing is known: no state could be had, or PROCESS did not fit */
   __u64 lost_records; /* all records that did not fit, PROCESS included */
+  __u64 unlisted;     /* processes of the tree that its list had no room for */
 };
 
 CC_STATIC_ASSERT(sizeof(struct cc_key) == 16, "no padding");

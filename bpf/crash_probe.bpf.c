@@ -32,7 +32,7 @@ static __always_inline struct crash* find_crash(struct task_struct* task) {
   return bpf_map_lookup_elem(&crashes, &tgid);
 }
 
-static __always_inline struct crash* begin_crash(struct task_struct* task) {
+static __noinline struct crash* begin_crash(struct task_struct* task) {
   struct crash fresh = {};
   __u32 tgid = task->tgid;
 
@@ -43,15 +43,23 @@ static __always_inline struct crash* begin_crash(struct task_struct* task) {
   return bpf_map_lookup_elem(&crashes, &tgid);
 }
 
-// The dying thread, and what only it can tell. False: there was no room even for the first record.
-static __always_inline bool describe(struct crash* crash, struct task_struct* task, __u32 cause,
-                                     int signal, void* info) {
+// The dying thread, and what only it can tell. False: there was no room even for the first record. (Not inlined: the
+// 512 bytes of stack are counted along the calls.)
+static __noinline bool describe(struct crash* crash, struct task_struct* task, __u32 cause,
+                                int signal, void* info) {
+  bool may_have_spoken = cause == CC_CAUSE_EXIT || signal == SIGNAL_ABRT;
+
   crash->described = 1;
   if (!emit_process(crash, task, cause, signal, info)) {
     return false;
   }
-  emit_surroundings(crash, task);
-  emit_thread(crash, task, CC_THREAD_CRASHED, crash_stack_bytes, STACK_PATIENCE);
+  emit_surroundings(crash);
+  emit_environment(crash);
+  emit_thread(crash, CC_THREAD_CRASHED, may_have_spoken ? CC_DEAD_STACK : CC_REDZONE,
+              crash_stack_bytes, STACK_PATIENCE);
+  if (may_have_spoken) {
+    emit_report(crash, task);
+  }
   if (cause != CC_CAUSE_KILLED) {
     emit_first_signal(crash, task, crash_stack_bytes, STACK_PATIENCE);
   }
@@ -81,7 +89,7 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
   __u32 tgid = task->tgid, cause = CC_CAUSE_CORE_SIGNAL;
   void* handler;
 
-  if (!is_fatal_signal(signal) || !in_tree(task)) {
+  if (!is_fatal_signal(signal)) {
     return 0;
   }
   handler = BPF_CORE_READ(action, sa.sa_handler);
@@ -91,9 +99,12 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
     }
     return 0;
   }
+  if (!in_tree(task)) {
+    return 0;
+  }
   crash = find_crash(task);
   if (crash) {
-    emit_thread(crash, task, 0, thread_stack_bytes, OTHER_STACK_PATIENCE);
+    emit_thread(crash, 0, CC_REDZONE, thread_stack_bytes, OTHER_STACK_PATIENCE);
     return 0;
   }
   if (signal == SIGNAL_KILL) {
@@ -111,7 +122,7 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
     return 0;
   }
   if (cause == CC_CAUSE_EXIT) {  // the thread that exits comes by on_exit, later
-    emit_thread(crash, task, 0, thread_stack_bytes, OTHER_STACK_PATIENCE);
+    emit_thread(crash, 0, CC_REDZONE, thread_stack_bytes, OTHER_STACK_PATIENCE);
   } else if (!describe(crash, task, cause, signal, info)) {
     bpf_map_delete_elem(&crashes, &tgid);  // nothing more of a crash that nobody could place
     COUNT(lost_crashes);
@@ -142,6 +153,7 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
     bpf_task_storage_get(&descendants, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (child->pid == child->tgid) {
       remember_fork(parent, child);
+      enter_list(child);
     }
   }
   return 0;
@@ -151,6 +163,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct* task) {
   if (in_tree(task)) {
     remember_exec(task);
+    enter_list(task);  // the command itself was not forked by a process of the tree
   }
   return 0;
 }
@@ -167,13 +180,23 @@ static __always_inline void emit_exit(struct crash* crash, struct task_struct* t
   record->threads = crash->threads;
   record->mappings = crash->mappings;
   record->mappings_state = crash->progress & WALKED ? CC_MAPPINGS_WALKED : CC_MAPPINGS_NONE;
+  record->environment = crash->environment;
+  record->reserved = 0;
   bpf_ringbuf_submit(record, 0);
 forget:
   bpf_map_delete_elem(&crashes, &tgid);
 }
 
-// The state of a process that dies inside the tree. A thread that exits non-zero by itself after one of its faults had
-// gone to a handler begins one here: it may be the handler that exits.
+// Whether a thread that exits by itself is worth a look: it may be the handler of its fault that exits, or a sanitizer.
+static __always_inline bool exits_suspiciously(struct task_struct* task) {
+  int code = BPF_CORE_READ(task, signal, group_exit_code);
+
+  return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT_FLAG && code != 0 &&
+         !(code & 0x7f) &&
+         (bpf_task_storage_get(&first_signals, task, 0, 0) || ends_by_own_system_call(task));
+}
+
+// The state of a process that dies inside the tree; begun here when nothing but its exit tells of it.
 static __always_inline struct crash* dying(struct task_struct* task) {
   struct crash* crash;
 
@@ -181,8 +204,7 @@ static __always_inline struct crash* dying(struct task_struct* task) {
     return NULL;
   }
   crash = find_crash(task);
-  if ((crash && crash->described) || !bpf_task_storage_get(&first_signals, task, 0, 0) ||
-      cause_of_group_exit(task) != CC_CAUSE_EXIT) {
+  if ((crash && crash->described) || !exits_suspiciously(task)) {
     return crash;
   }
   if (!crash) {
@@ -229,6 +251,7 @@ SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(on_exit_with_map, struct task_struct* task) {
   struct crash* crash = dying(task);
 
+  leave_list(task);
   if (crash) {
     if (begin_walk(crash)) {
       end_walk(crash, task, walk_by_iterator(crash, task));
@@ -242,6 +265,7 @@ SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
   struct crash* crash = in_tree(task) ? find_crash(task) : NULL;
 
+  leave_list(task);
   if (crash) {
     end_when_last(crash, task);
   }

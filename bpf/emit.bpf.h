@@ -16,9 +16,9 @@ struct crash {
   __u32 lost_records;
   __u32 threads;
   __u32 mappings;
-  __u32 progress;  /* enum progress */
-  __u32 described; /* PROCESS has been sent */
-  __u32 reserved;
+  __u32 progress;    /* enum progress */
+  __u32 described;   /* PROCESS has been sent */
+  __u32 environment; /* enum cc_environment */
 };
 
 /* Threads of one process exit on several CPUs at once. One of them walks the memory map; the record

@@ -20,6 +20,12 @@ extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma* it, struct task_struc
 extern struct vm_area_struct* bpf_iter_task_vma_next(struct bpf_iter_task_vma* it) __weak __ksym;
 extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma* it) __weak __ksym;
 
+static __always_inline void* saved_auxv(struct mm_struct* mm) {
+  const struct mm_struct* type = 0;
+
+  return (void*)mm + bpf_core_field_offset(type->saved_auxv);
+}
+
 /* mm_struct.saved_auxv grew with AT_VECTOR_SIZE_BASE (22 entries since 6.9, 20 before). Result in
  * words. */
 static __always_inline __u32 copy_auxv(__u64* to, struct mm_struct* mm) {
@@ -29,10 +35,21 @@ static __always_inline __u32 copy_auxv(__u64* to, struct mm_struct* mm) {
   if (bytes > CC_AUXV_WORDS * sizeof(__u64)) {
     bytes = CC_AUXV_WORDS * sizeof(__u64);
   }
-  if (bpf_probe_read_kernel(to, bytes, (void*)mm + bpf_core_field_offset(type->saved_auxv))) {
+  if (bpf_probe_read_kernel(to, bytes, saved_auxv(mm))) {
     return 0;
   }
   return bytes / sizeof(__u64);
+}
+
+/* kernfs_node.parent became __parent, under RCU, with Linux 6.15: commit 633488947ef6 ("kernfs: Use RCU to access
+ * kernfs_node::parent."). */
+static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* node) {
+  struct kernfs_node___6_15* newer = (void*)node;
+
+  if (bpf_core_field_exists(newer->__parent)) {
+    return BPF_CORE_READ(newer, __parent);
+  }
+  return BPF_CORE_READ(node, parent);
 }
 
 #endif

@@ -28,6 +28,37 @@ static __always_inline bool in_tree(struct task_struct* current) {
          bpf_task_storage_get(&descendants, current, 0, 0) != NULL;
 }
 
+/* The processes of the tree that live, kept where no cgroup can say it. Value: the pid for the caller, or 0. */
+const volatile bool keep_list = false;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 65536);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, __u32); /* tgid */
+  __type(value, __u32);
+} members SEC(".maps");
+
+static __always_inline void enter_list(struct task_struct* child) {
+  __u32 tgid = child->tgid;
+  __u32 ns_tgid;
+
+  if (keep_list) {
+    ns_tgid = pid_in_namespace(BPF_CORE_READ(child, thread_pid), caller_pid_namespace);
+    if (bpf_map_update_elem(&members, &tgid, &ns_tgid, BPF_ANY)) {
+      COUNT(unlisted);
+    }
+  }
+}
+
+static __always_inline void leave_list(struct task_struct* task) {
+  __u32 tgid = task->tgid;
+
+  if (keep_list && BPF_CORE_READ(task, signal, live.counter) == 0) {
+    bpf_map_delete_elem(&members, &tgid);
+  }
+}
+
 struct lineage {
   struct cc_key self;
   struct cc_key parent;
@@ -162,7 +193,8 @@ static long lineage_step(__u32 index, struct lineage_walk* walk) {
 }
 
 static __always_inline void emit_lineage(struct crash* crash) {
-  struct lineage* own = bpf_map_lookup_elem(&lineages, &crash->key.tgid);
+  __u32 tgid = crash->key.tgid;
+  struct lineage* own = bpf_map_lookup_elem(&lineages, &tgid);
   struct lineage_walk walk = {.crash = crash};
 
   if (own && own->self.start_ns == crash->key.start_ns) {

@@ -155,7 +155,7 @@ static long maple_step(__u32 index, struct maple_walk* walk) {
   return 0;
 }
 
-static __always_inline bool walk_by_tree(struct crash* crash, struct task_struct* task) {
+static __noinline bool walk_by_tree(struct crash* crash, struct task_struct* task) {
   struct mm_struct* mm = BPF_CORE_READ(task, mm);
   struct maple_walk walk = {};
   __u64 root;

@@ -40,11 +40,29 @@ struct path_walk {
 
 enum { NAME_BYTES = 256 }; /* NAME_MAX and the NUL */
 
+static __always_inline bool append_name(struct cc_path* record, const void* name) {
+  __u32 length = record->length;
+  long copied;
+
+  if (length > CC_PATH_BYTES - NAME_BYTES) {
+    return false;
+  }
+  /* The comparison above is what bounds it; the verifier of 6.1 loses that when the value is
+   * spilled, so it is told once more, in a way the compiler cannot drop. With this bound alone a
+   * name could reach into the slack. */
+  asm volatile("%0 &= %1" : "+r"(length) : "i"(CC_PATH_BYTES - 1));
+  copied = bpf_probe_read_kernel_str(&record->bytes[length], NAME_BYTES, name);
+  if (copied <= 0) {
+    return false;
+  }
+  record->length = length + copied;
+  record->components++;
+  return true;
+}
+
 static long path_step(__u32 index, struct path_walk* walk) {
   struct dentry *dentry = walk->dentry, *parent = BPF_CORE_READ(dentry, d_parent);
   struct mount *mount = walk->mount, *above;
-  __u32 length = walk->record->length;
-  long copied;
 
   if (dentry == walk->root && mount == walk->root_mount) {
     walk->record->flags &= ~CC_PATH_TRUNCATED;
@@ -60,22 +78,33 @@ static long path_step(__u32 index, struct path_walk* walk) {
     walk->mount = above;
     return 0;
   }
-  if (length > CC_PATH_BYTES - NAME_BYTES) {
+  if (!append_name(walk->record, BPF_CORE_READ(dentry, d_name.name))) {
     return 1;
   }
-  /* The comparison above is what bounds it; the verifier of 6.1 loses that when the value is
-   * spilled, so it is told once more, in a way the compiler cannot drop. With this bound alone a
-   * name could reach into the slack. */
-  asm volatile("%0 &= %1" : "+r"(length) : "i"(CC_PATH_BYTES - 1));
-  copied = bpf_probe_read_kernel_str(&walk->record->bytes[length], NAME_BYTES,
-                                     BPF_CORE_READ(dentry, d_name.name));
-  if (copied <= 0) {
-    return 1;
-  }
-  walk->record->length = length + copied;
-  walk->record->components++;
   walk->dentry = parent;
   return 0;
+}
+
+static __always_inline void begin_path(struct cc_path* record, struct crash* crash, __u16 purpose) {
+  fill_header(&record->header, crash, CC_RECORD_PATH, 0);
+  record->inode = 0;
+  record->device = 0;
+  record->purpose = purpose;
+  record->flags = CC_PATH_TRUNCATED;
+  record->components = 0;
+  record->length = 0;
+}
+
+static __always_inline void send_path(struct cc_path* record, struct crash* crash) {
+  __u32 length = record->length, size;
+
+  if (length <= CC_PATH_BYTES) {
+    size = (__builtin_offsetof(struct cc_path, bytes) + length + 7) & ~7u;
+    record->header.size = size;
+    if (size <= sizeof(*record) && bpf_ringbuf_output(&ring, record, size, 0)) {
+      count_lost(crash);
+    }
+  }
 }
 
 static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
@@ -88,7 +117,6 @@ static __always_inline void emit_path(struct crash* crash, struct task_struct* t
   struct path_scratch* scratch = bpf_map_lookup_elem(&path_scratches, &slot);
   struct path_walk walk;
   struct cc_path* record;
-  __u32 length, size;
 
   if (!scratch) {
     return;
@@ -98,13 +126,9 @@ static __always_inline void emit_path(struct crash* crash, struct task_struct* t
     return;
   }
   record = &scratch->record;
-  fill_header(&record->header, crash, CC_RECORD_PATH, 0);
+  begin_path(record, crash, purpose);
   record->inode = BPF_CORE_READ(inode, i_ino);
   record->device = BPF_CORE_READ(inode, i_sb, s_dev);
-  record->purpose = purpose;
-  record->flags = CC_PATH_TRUNCATED;
-  record->components = 0;
-  record->length = 0;
   if (BPF_CORE_READ(dentry, d_hash.pprev) == NULL && BPF_CORE_READ(dentry, d_parent) != dentry) {
     record->flags |= CC_PATH_DELETED; /* d_unlinked() of include/linux/dcache.h */
   }
@@ -114,15 +138,7 @@ static __always_inline void emit_path(struct crash* crash, struct task_struct* t
   walk.root = BPF_CORE_READ(task, fs, root.dentry);
   walk.root_mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
   bpf_loop(CC_PATH_COMPONENTS, path_step, &walk, 0);
-
-  length = record->length;
-  if (length <= CC_PATH_BYTES) {
-    size = (__builtin_offsetof(struct cc_path, bytes) + length + 7) & ~7u;
-    record->header.size = size;
-    if (size <= sizeof(*record) && bpf_ringbuf_output(&ring, record, size, 0)) {
-      count_lost(crash);
-    }
-  }
+  send_path(record, crash);
   scratch->busy = 0;
 }
 
@@ -130,6 +146,45 @@ static __always_inline void emit_file(struct crash* crash, struct task_struct* t
                                       __u16 purpose, struct file* file) {
   emit_path(crash, task, slot, purpose, BPF_CORE_READ(file, f_path.mnt),
             BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
+}
+
+struct cgroup_walk {
+  struct cc_path* record;
+  struct kernfs_node* node;
+};
+
+static long cgroup_step(__u32 index, struct cgroup_walk* walk) {
+  struct kernfs_node *node = walk->node, *parent = kernfs_parent(node);
+
+  if (parent == NULL) { /* the root of the hierarchy, which has no name */
+    walk->record->flags &= ~CC_PATH_TRUNCATED;
+    return 1;
+  }
+  if (!append_name(walk->record, BPF_CORE_READ(node, name))) {
+    return 1;
+  }
+  walk->node = parent;
+  return 0;
+}
+
+/* The cgroup2 path of `task`, from the root of the hierarchy. */
+static __always_inline void emit_cgroup(struct crash* crash, struct task_struct* task, __u32 slot) {
+  struct path_scratch* scratch = bpf_map_lookup_elem(&path_scratches, &slot);
+  struct cgroup_walk walk;
+
+  if (!scratch) {
+    return;
+  }
+  if (__sync_lock_test_and_set(&scratch->busy, 1)) {
+    count_lost(crash);
+    return;
+  }
+  begin_path(&scratch->record, crash, CC_PATH_CGROUP);
+  walk.record = &scratch->record;
+  walk.node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+  bpf_loop(CC_PATH_COMPONENTS, cgroup_step, &walk, 0);
+  send_path(&scratch->record, crash);
+  scratch->busy = 0;
 }
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "lineage.bpf.h"
 
-enum { SIGNAL_KILL = 9, SIG_DFL_HANDLER = 0, SIG_IGN_HANDLER = 1 };
+enum { SIGNAL_ABRT = 6, SIGNAL_KILL = 9, SIG_DFL_HANDLER = 0, SIG_IGN_HANDLER = 1 };
 
 /* include/linux/sched/signal.h: the whole group is being brought down */
 enum { SIGNAL_GROUP_EXIT_FLAG = 4 };
@@ -55,24 +55,28 @@ struct {
 
 static __always_inline void remember_first_signal(struct task_struct* task, int signal,
                                                   void* info) {
-  struct first_signal* first =
-      bpf_task_storage_get(&first_signals, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  struct first_signal* first = bpf_task_storage_get(&first_signals, task, 0, 0);
   __u32 tgid = task->tgid, one = 1;
 
-  if (!first) {
-    return;
-  }
-  if (first->count++ == 0) {
+  if (!first) {  // the second fault and every later one knows by this that the task is in the tree
+    if (!in_tree(task)) {
+      return;
+    }
+    first = bpf_task_storage_get(&first_signals, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (!first) {
+      return;
+    }
     bpf_map_update_elem(&faulted, &tgid, &one, BPF_ANY);
   }
+  first->count++;
   first->signal = signal;
   bpf_probe_read_kernel(first->siginfo, sizeof(first->siginfo), info);
   bpf_probe_read_kernel(&first->registers, sizeof(first->registers), (void*)bpf_task_pt_regs(task));
 }
 
 /* Sends it with the stack it happened on: the handler may run on another one. */
-static __always_inline void emit_first_signal(struct crash* crash, struct task_struct* task,
-                                              __u32 stack_bytes, __u16 patience) {
+static __noinline void emit_first_signal(struct crash* crash, struct task_struct* task,
+                                         __u32 stack_bytes, __u16 patience) {
   struct first_signal* first = bpf_task_storage_get(&first_signals, task, 0, 0);
   struct cc_first_signal* record;
   __u64 from;
@@ -139,7 +143,8 @@ static __always_inline void remember_sender(int signal, bool from_user,
 }
 
 static __always_inline void emit_sender(struct crash* crash) {
-  struct sender* sender = bpf_map_lookup_elem(&senders, &crash->key.tgid);
+  __u32 tgid = crash->key.tgid;
+  struct sender* sender = bpf_map_lookup_elem(&senders, &tgid);
   struct cc_sender* record;
 
   if (!sender) {

@@ -7,11 +7,13 @@
 #ifndef CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 #define CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 
+#include "environ.bpf.h"
 #include "path.bpf.h"
+#include "sanitizer.bpf.h"
 #include "signals.bpf.h"
 
-static __always_inline bool emit_process(struct crash* crash, struct task_struct* task, __u32 cause,
-                                         int signal, void* info) {
+static __noinline bool emit_process(struct crash* crash, struct task_struct* task, __u32 cause,
+                                    int signal, void* info) {
   struct cc_process* record;
   struct mm_struct* mm = BPF_CORE_READ(task, mm);
   struct pid* leader;
@@ -52,13 +54,17 @@ static __always_inline bool emit_process(struct crash* crash, struct task_struct
   record->env_end = BPF_CORE_READ(mm, env_end);
   record->auxv_words = copy_auxv(record->auxv, mm);
   record->memory_withheld = !belongs_to_caller(task);
+  record->session = pid_in_namespace(BPF_CORE_READ(task, signal, pids[3]), caller_pid_namespace);
+  record->reserved = 0;
   BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
   bpf_ringbuf_submit(record, 0);
   return true;
 }
 
-static __always_inline void emit_thread(struct crash* crash, struct task_struct* task, __u32 flags,
-                                        __u32 stack_bytes, __u16 patience) {
+/* The registers of the running task and its stack: `below` bytes below the stack pointer, `stack_bytes` above. */
+static __noinline void emit_thread(struct crash* crash, __u32 flags, __u32 below, __u32 stack_bytes,
+                                   __u16 patience) {
+  struct task_struct* task = bpf_get_current_task_btf();
   struct cc_thread* record;
   __u64 stack_pointer, from;
 
@@ -82,33 +88,43 @@ static __always_inline void emit_thread(struct crash* crash, struct task_struct*
   BPF_CORE_READ_INTO(&record->comm, task, comm);
   stack_pointer = record->registers.rsp;
   if (!belongs_to_caller(task)) {
-    struct cc_registers place = {
-        .rip = record->registers.rip, .rsp = stack_pointer, .cs = record->registers.cs};
+    __u64 place = record->registers.rip, segment = record->registers.cs;
 
-    record->registers = place;
+    __builtin_memset(&record->registers, 0, sizeof(record->registers));
+    record->registers.rip = place;
+    record->registers.rsp = stack_pointer;
+    record->registers.cs = segment;
   }
   bpf_ringbuf_submit(record, 0);
 
   if (stack_bytes == 0) {
     return;
   }
-  from = (stack_pointer - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
-  copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + stack_bytes, patience);
+  from = (stack_pointer - below) & ~(CC_PAGE_SIZE - 1ULL);
+  copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + below - CC_REDZONE + stack_bytes,
+             patience);
 }
 
-static __always_inline void emit_surroundings(struct crash* crash, struct task_struct* task) {
+/* Of the running task. A function of its own for the verifier, which looks at it once. Returns 0. */
+__noinline int emit_surroundings(struct crash* crash) {
+  struct task_struct* task = bpf_get_current_task_btf();
   __u64 arg_start = BPF_CORE_READ(task, mm, arg_start);
   __u64 arg_end = BPF_CORE_READ(task, mm, arg_end);
 
+  if (!crash) {
+    return 0;
+  }
   emit_lineage(crash);
   emit_sender(crash);
   emit_file(crash, task, SCRATCH_SIGNAL, CC_PATH_EXE, BPF_CORE_READ(task, mm, exe_file));
   emit_path(crash, task, SCRATCH_SIGNAL, CC_PATH_CWD, BPF_CORE_READ(task, fs, pwd.mnt),
             BPF_CORE_READ(task, fs, pwd.dentry), NULL);
+  emit_cgroup(crash, task, SCRATCH_SIGNAL);
   if (arg_end > arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE) {
     arg_end = arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE;
   }
   copy_bytes(crash, CC_BYTES_ARGV, 0, arg_start, arg_end, CC_ARGV_PAGES);
+  return 0;
 }
 
 #endif

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "runner/base/file.h"
-#include "runner/base/signal_names.h"
 #include "runner/classify/verdict.h"
+#include "runner/report/headline.h"
 
 namespace crashcrawler {
 namespace {
@@ -151,7 +151,7 @@ std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
     const std::string program = fs::path(report.raw.executable).filename();
     report.id = fmt::format("{:04}-{}-{}", reports.size() + 1,
                             file_name_safe(program.empty() ? report.raw.name : program),
-                            signal_name(report.raw.signal.number));
+                            file_name_safe(event_name(report)));
     reports.push_back(std::move(report));
   }
   return reports;

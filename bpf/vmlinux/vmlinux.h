@@ -84,7 +84,7 @@ struct pid {
 
 struct signal_struct {
   atomic_t live;
-  struct pid* pids[4]; /* enum pid_type: PIDTYPE_TGID is 1 */
+  struct pid* pids[4]; /* enum pid_type: PIDTYPE_TGID is 1, PIDTYPE_SID 3 */
   int group_exit_code;
   unsigned int flags;
   struct mm_struct* oom_mm;
@@ -135,6 +135,24 @@ struct file {
 
 struct fs_struct {
   struct path root, pwd;
+};
+
+struct kernfs_node {
+  const char* name;
+  struct kernfs_node* parent;
+};
+
+/* since Linux 6.15 */
+struct kernfs_node___6_15 {
+  struct kernfs_node* __parent;
+};
+
+struct cgroup {
+  struct kernfs_node* kn;
+};
+
+struct css_set {
+  struct cgroup* dfl_cgrp;
 };
 
 /* include/linux/maple_tree.h: the shape of the VMA tree since Linux 6.1 */
@@ -194,6 +212,7 @@ struct task_struct {
   struct fs_struct* fs;
   struct nsproxy* nsproxy;
   struct signal_struct* signal;
+  struct css_set* cgroups;
   struct thread_struct thread;
 };
 

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <sstream>
 #include <thread>
 
@@ -72,6 +74,14 @@ ProbeMessage type_of(std::string_view message) {
   return static_cast<ProbeMessage>(type);
 }
 
+// The difference that the two clocks have now.
+std::chrono::nanoseconds boot_to_wall() {
+  timespec boot{};
+  ::clock_gettime(CLOCK_BOOTTIME, &boot);
+  return std::chrono::system_clock::now().time_since_epoch() -
+         (std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec));
+}
+
 template <typename Message>
 bool send_message(int socket, ProbeMessage type, Message message) {
   message.header = {static_cast<uint16_t>(type), kProtocolVersion, sizeof message};
@@ -94,7 +104,7 @@ struct BpfSource::State {
   explicit State(UniqueFd connected)
       : socket(std::move(connected)),
         reader(socket.get()),
-        assembler([this](RawCrash& crash) { pin_files(crash, files); }) {}
+        assembler([this](RawCrash& crash) { pin_files(crash, files); }, boot_to_wall()) {}
 
   ~State() {
     if (receiver.joinable()) {

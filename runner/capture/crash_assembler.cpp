@@ -9,7 +9,6 @@
 #include <bit>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 #include <optional>
 
 #include "runner/base/signal_names.h"
@@ -37,13 +36,11 @@ std::string text_of(const char (&field)[Size]) {
   return {field, ::strnlen(field, Size)};
 }
 
-// CLOCK_BOOTTIME nanoseconds as wall-clock time, by the difference the two clocks have now.
-std::chrono::system_clock::time_point wall_time(uint64_t boot_ns) {
-  timespec boot{};
-  ::clock_gettime(CLOCK_BOOTTIME, &boot);
-  const int64_t now_ns = boot.tv_sec * 1'000'000'000LL + boot.tv_nsec;
-  return std::chrono::system_clock::now() -
-         std::chrono::nanoseconds(now_ns - static_cast<int64_t>(boot_ns));
+std::chrono::system_clock::time_point wall_time(uint64_t boot_ns,
+                                                std::chrono::nanoseconds boot_to_wall) {
+  return std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds(boot_ns) + boot_to_wall));
 }
 
 // siginfo_t as asm-generic/siginfo.h lays it out on a 64-bit kernel.
@@ -111,7 +108,8 @@ struct CrashAssembler::Pending {
   bool has_process = false;
   bool completed = false;
   int sender_signal = 0;
-  std::vector<MemoryRange> argv;
+  std::chrono::nanoseconds boot_to_wall{};
+  std::vector<MemoryRange> argv, report;
   uint64_t argv_bytes = 0;  // of the whole argument block
   std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
   std::vector<pid_t> threads_by_host_tid;
@@ -131,9 +129,11 @@ struct CrashAssembler::Pending {
   void take(const cc_mapping& mapping);
   void take(const cc_first_signal& first);
   void take(const cc_sender& from);
+  void take(const cc_variable& variable);
   void take(const cc_exit& exit);
   bool take_record(std::string_view record);
   void split_arguments();
+  void join_text();
   void finish();
 };
 
@@ -141,15 +141,21 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   has_process = true;
   crash.pid = static_cast<pid_t>(process.ns_tgid ? process.ns_tgid : process.header.key.tgid);
   crash.crashing_tid = static_cast<pid_t>(process.ns_tid ? process.ns_tid : process.tid);
-  crash.time = wall_time(process.time_ns);
+  crash.time = wall_time(process.time_ns, boot_to_wall);
+  crash.started = wall_time(process.header.key.start_ns, boot_to_wall);
   crash.signal = signal_of(process.signal, process.siginfo);
-  crash.cause =
-      static_cast<Cause>(std::clamp<uint32_t>(process.cause, CC_CAUSE_CORE_SIGNAL, CC_CAUSE_EXIT) -
-                         CC_CAUSE_CORE_SIGNAL);
+  crash.cause = static_cast<Cause>(
+      std::clamp<uint32_t>(process.cause, CC_CAUSE_CORE_SIGNAL, CC_CAUSE_TIMEOUT) -
+      CC_CAUSE_CORE_SIGNAL);
   crash.name = text_of(process.comm);
   crash.uid = process.uid;
+  crash.effective_uid = process.euid;
   crash.gid = process.gid;
   crash.parent_pid = static_cast<pid_t>(process.parent_tgid);
+  crash.session = static_cast<pid_t>(process.session);
+  crash.inner_pid = static_cast<pid_t>(process.inner_tgid);
+  crash.pid_namespace_depth = static_cast<int>(process.pid_level);
+  crash.mount_namespace = process.mnt_ns;
   crash.heap_start = process.start_brk;
   crash.heap_end = process.brk;
   crash.stack_start = process.start_stack;
@@ -184,6 +190,8 @@ void CrashAssembler::Pending::take(const cc_path& path, size_t available) {
     crash.executable = std::move(text);
   } else if (path.purpose == CC_PATH_CWD) {
     crash.working_directory = std::move(text);
+  } else if (path.purpose == CC_PATH_CGROUP) {
+    crash.cgroup = std::move(text);
   } else if (path.purpose == CC_PATH_MAPPING) {
     files[{path.device, path.inode}] = {std::move(text), (path.flags & CC_PATH_DELETED) != 0};
   }
@@ -211,6 +219,8 @@ void CrashAssembler::Pending::take(const cc_bytes& record, size_t available) {
                     std::string(reinterpret_cast<const char*>(record.bytes), length)};
   if (record.purpose == CC_BYTES_ARGV) {
     argv.push_back(std::move(range));
+  } else if (record.purpose == CC_BYTES_TEXT) {
+    report.push_back(std::move(range));
   } else if (record.purpose == CC_BYTES_STACK) {
     const pid_t tid = static_cast<pid_t>(record.tid);
     if (stacks.empty() || stacks.back().first != tid) {
@@ -253,8 +263,22 @@ void CrashAssembler::Pending::take(const cc_sender& from) {
   sender_signal = static_cast<int>(from.signal);
 }
 
+void CrashAssembler::Pending::take(const cc_variable& record) {
+  const std::string_view text(record.text, std::min<size_t>(record.length, sizeof record.text));
+  const size_t separator = std::min(text.find('='), text.size());
+  EnvironmentVariable variable{std::string(text.substr(0, separator)), ""};
+  if (separator < text.size()) {
+    variable.value = text.substr(separator + 1);
+  }
+  if (text.size() >= sizeof record.text - 1) {
+    note("the environment variable " + variable.name + " is longer than what was kept of it");
+  }
+  crash.environment.push_back(std::move(variable));
+}
+
 void CrashAssembler::Pending::take(const cc_exit& exit) {
   crash.oom_killed = exit.oom_killed != 0;
+  crash.environment_is_initial = exit.environment == CC_ENVIRONMENT_INITIAL;
   crash.has_exit = true;
   crash.wait_status = exit.exit_code;
   crash.lost_records = exit.lost_records;
@@ -307,10 +331,22 @@ bool CrashAssembler::Pending::take_record(std::string_view record) {
       return taken(as<cc_first_signal>(record));
     case CC_RECORD_SENDER:
       return taken(as<cc_sender>(record));
+    case CC_RECORD_VARIABLE:
+      return taken(as<cc_variable>(record));
     case CC_RECORD_EXIT:
       return taken(as<cc_exit>(record));
     default:
       return false;
+  }
+}
+
+void CrashAssembler::Pending::join_text() {
+  join(report);
+  for (const MemoryRange& range : report) {
+    crash.report_text += range.bytes.substr(0, range.bytes.find('\0'));
+    if (range.bytes.find('\0') != std::string::npos) {
+      break;
+    }
   }
 }
 
@@ -330,6 +366,7 @@ void CrashAssembler::Pending::split_arguments() {
 void CrashAssembler::Pending::finish() {
   if (!completed) {
     split_arguments();
+    join_text();
   }
   for (auto& [tid, ranges] : stacks) {
     const auto owner = std::ranges::find(threads_by_host_tid, tid);
@@ -376,7 +413,8 @@ void CrashAssembler::Pending::finish() {
   }
 }
 
-CrashAssembler::CrashAssembler(CompletedHook completed) : completed_(std::move(completed)) {}
+CrashAssembler::CrashAssembler(CompletedHook completed, std::chrono::nanoseconds boot_to_wall)
+    : completed_(std::move(completed)), boot_to_wall_(boot_to_wall) {}
 CrashAssembler::~CrashAssembler() = default;
 
 CrashAssembler::Pending& CrashAssembler::pending_for(const cc_key& key) {
@@ -385,6 +423,7 @@ CrashAssembler::Pending& CrashAssembler::pending_for(const cc_key& key) {
     order_.push_back(std::make_unique<Pending>());
     order_.back()->crash.pid = static_cast<pid_t>(key.tgid);
     order_.back()->crash.start_ns = key.start_ns;
+    order_.back()->boot_to_wall = boot_to_wall_;
   }
   return *order_[place->second];
 }

@@ -2,6 +2,7 @@
 // needs no privilege.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,7 +22,8 @@ class CrashAssembler {
   // parents.
   using CompletedHook = std::function<void(RawCrash&)>;
 
-  explicit CrashAssembler(CompletedHook completed);
+  // `boot_to_wall`: what makes a time of CLOCK_BOOTTIME one of the wall clock.
+  CrashAssembler(CompletedHook completed, std::chrono::nanoseconds boot_to_wall);
   ~CrashAssembler();
 
   // One record, header included. Nothing it can hold makes this fail: a record that is cut short,
@@ -41,6 +43,7 @@ class CrashAssembler {
   void complete(Pending& pending);
 
   CompletedHook completed_;
+  std::chrono::nanoseconds boot_to_wall_;
   std::map<std::pair<uint32_t, uint64_t>, size_t> index_;
   std::vector<std::unique_ptr<Pending>> order_;
   uint64_t malformed_ = 0;

@@ -6,6 +6,9 @@
 //   of the dying thread, and the frame above it is the faulting one. A runtime that takes faults as control flow
 //   returns from its handler, so no such frame is there. That is evidence; how the process ended (SIGABRT, exit 1,
 //   exit 201) is not.
+// * An exit that a sanitizer's runtime made, whatever its status, is a finding (sanitizer.cpp); so is a SIGABRT that it
+//   raised because it was told to. The frames above the finding, the runtime's, are taken off; where none is left that
+//   is the program's own (leaks are told at exit), the stack says nothing and is not shown.
 // * SIGTERM and SIGKILL between processes of the run are how tests end their servers: no crash. Unless the sender is
 //   a test runner above it: those kill what has taken too long, and a hang is worth its stacks.
 // * A kill from outside of the run (an administrator, another job, the kernel) is told: "exit 137" alone helps nobody.
@@ -18,6 +21,7 @@
 #include <string_view>
 
 #include "runner/base/signal_names.h"
+#include "runner/classify/sanitizer.h"
 
 namespace crashcrawler {
 namespace {
@@ -67,6 +71,42 @@ size_t faulting_frame(const ThreadBacktrace& thread, const FirstSignal& first,
   return thread.frames.size();
 }
 
+// True when a fault whose handler never returned is the crash.
+bool judge_first_signal(CrashReport& report) {
+  RawCrash& raw = report.raw;
+  if (!raw.first_signal || report.backtrace.threads.empty()) {
+    return false;
+  }
+  ThreadBacktrace& thread = report.backtrace.threads.front();
+  const size_t fault = faulting_frame(thread, *raw.first_signal, raw.signal);
+  if (fault == thread.frames.size()) {
+    return false;
+  }
+  report.kind = CrashKind::handled_signal;
+  if (raw.cause == Cause::core_signal) {
+    report.followed_by = raw.signal;
+  }
+  raw.signal = raw.first_signal->signal;
+  thread.registers = raw.first_signal->registers;
+  thread.frames.erase(thread.frames.begin(),
+                      thread.frames.begin() + static_cast<std::ptrdiff_t>(fault));
+  thread.frames.front().trust = Trust::context;
+  return true;
+}
+
+// What lies below the sanitizer's runtime, when that is the program's own.
+void show_finding(Backtrace& backtrace) {
+  ThreadBacktrace& thread = backtrace.threads.front();
+  const auto runtime = static_cast<std::ptrdiff_t>(runtime_frames(thread, backtrace.modules));
+  thread.frames.erase(thread.frames.begin(), thread.frames.begin() + runtime);
+  if (std::ranges::none_of(thread.frames, &Frame::in_app)) {
+    thread.frames.clear();
+    thread.stop_reason =
+        "the sanitizer told this when the program was at its end: the stack says nothing of the "
+        "place";
+  }
+}
+
 }  // namespace
 
 bool may_be_crash(const RawCrash& death, const Harness& harness) {
@@ -89,29 +129,25 @@ bool may_be_crash(const RawCrash& death, const Harness& harness) {
 
 bool judge(CrashReport& report) {
   RawCrash& raw = report.raw;
+  if (raw.cause == Cause::timeout) {
+    report.kind = CrashKind::hang;
+    return true;
+  }
   if (raw.cause == Cause::killed) {
     report.kind = kind_of_kill(raw);
     return true;
   }
+  report.sanitizer = find_sanitizer(raw, report.backtrace);
+  if (judge_first_signal(report)) {
+    return true;
+  }
+  if (report.sanitizer) {
+    report.kind = CrashKind::sanitizer;
+    show_finding(report.backtrace);
+    return true;
+  }
   report.kind = CrashKind::signal;
-  if (!raw.first_signal || report.backtrace.threads.empty()) {
-    return raw.cause == Cause::core_signal;
-  }
-  ThreadBacktrace& thread = report.backtrace.threads.front();
-  const size_t fault = faulting_frame(thread, *raw.first_signal, raw.signal);
-  if (fault == thread.frames.size()) {
-    return raw.cause == Cause::core_signal;
-  }
-  report.kind = CrashKind::handled_signal;
-  if (raw.cause == Cause::core_signal) {
-    report.followed_by = raw.signal;
-  }
-  raw.signal = raw.first_signal->signal;
-  thread.registers = raw.first_signal->registers;
-  thread.frames.erase(thread.frames.begin(),
-                      thread.frames.begin() + static_cast<std::ptrdiff_t>(fault));
-  thread.frames.front().trust = Trust::context;
-  return true;
+  return raw.cause == Cause::core_signal;
 }
 
 }  // namespace crashcrawler

@@ -20,16 +20,25 @@ enum class CrashKind {
   signal,  // died of a core signal
   handled_signal,  // a fault went to the program's own handler, which never returned: the fault is the crash
   killed,  // by somebody outside of the run, or by the kernel
-  hang,    // by a test runner of the run that had waited too long
-  oom,     // by the kernel, for want of memory
+  hang,  // by a test runner of the run that had waited too long, or still there when --timeout was over
+  oom,        // by the kernel, for want of memory
+  sanitizer,  // ended by a sanitizer's runtime over what it had found
+};
+
+struct SanitizerFinding {
+  std::string tool;  // "AddressSanitizer"
+  std::string kind;  // in its own words: "heap-use-after-free"; empty: not found in memory
+  std::string text;  // of its report what was found in memory: all of it, a line, nothing
 };
 
 struct CrashReport {
   CrashKind kind = CrashKind::signal;
   std::optional<RawSignal>
       followed_by;  // handled_signal: what the process died of in the end, if of a signal
-  std::string id;   // "0001-null_write-SIGSEGV": unique in the run, only [A-Za-z0-9._-]
-  RawCrash raw;     // stack bytes have been dropped
+  std::optional<SanitizerFinding>
+      sanitizer;   // also of a handled_signal that a sanitizer's handler reported
+  std::string id;  // "0001-null_write-SIGSEGV": unique in the run, only [A-Za-z0-9._-]
+  RawCrash raw;    // stack bytes have been dropped
   Backtrace backtrace;
   Signature signature;
 };

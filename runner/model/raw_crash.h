@@ -60,6 +60,10 @@ struct RawSignal {
   uid_t sender_uid = 0;
 };
 
+struct EnvironmentVariable {
+  std::string name, value;
+};
+
 struct Ancestor {
   pid_t pid = 0;
   std::string name;                    // comm
@@ -88,7 +92,8 @@ struct Sender {
 enum class Cause {
   core_signal,  // the default action of a core signal (signal(7))
   killed,       // of any other fatal signal
-  exit,         // exited non-zero after a fault that had gone to a handler
+  exit,  // exited non-zero by itself, over a fault that had gone to a handler, or not through the C library
+  timeout,  // did not die: it was looked at when the time of the run was over
 };
 
 struct RawCrash {
@@ -105,9 +110,17 @@ struct RawCrash {
   std::string executable;  // path
   std::vector<std::string> arguments;
   std::string working_directory;
-  std::string cgroup;
-  uid_t uid = 0;
+  std::string cgroup;  // path in the cgroup2 hierarchy
+  std::vector<EnvironmentVariable>
+      environment;                      // those of an allow-list of names, as they were at death
+  bool environment_is_initial = false;  // as exec left them: later changes could not be seen
+  uid_t uid = 0, effective_uid = 0;
   gid_t gid = 0;
+  pid_t session = 0;             // pid of the session leader; 0: outside our pid namespace
+  pid_t inner_pid = 0;           // as the process itself knows it
+  int pid_namespace_depth = 0;   // 0: the initial one
+  uint32_t mount_namespace = 0;  // inode number of /proc/PID/ns/mnt
+  std::chrono::system_clock::time_point started;
   Architecture architecture = Architecture::x86_64;
   pid_t parent_pid = 0;             // at death: init for an orphan; 0: outside our pid namespace
   std::vector<Ancestor> ancestors;  // who forked whom, nearest first, up to the run's command
@@ -117,6 +130,7 @@ struct RawCrash {
   std::vector<RawThread> threads;  // the crashing one first
   std::vector<Mapping> mappings;   // ascending; empty when they could not be walked
 
+  std::string report_text;  // a sanitizer's report, as far as it was found in memory; may be cut
   std::optional<FirstSignal> first_signal;
   std::optional<Sender> sender;
   bool oom_killed = false;  // chosen by the kernel as the victim of memory shortage

@@ -129,6 +129,13 @@ std::string killer_in_words(const RawCrash& raw) {
          (raw.sender->in_tree ? "" : ", not of this run") + ")";
 }
 
+// "AddressSanitizer: heap-use-after-free"
+std::string finding_in_words(const SanitizerFinding& finding) {
+  return finding.tool + ": " +
+         (finding.kind.empty() ? "what it found went to its own report"
+                               : brief(finding.kind, kLongestName));
+}
+
 // Nothing of the sort: "".
 std::string instruction_fetch_in_words(const CrashReport& report) {
   const ThreadBacktrace* thread = crashed_thread(report.backtrace);
@@ -194,6 +201,17 @@ std::string kernel_signal_in_words(int number) {
   }
 }
 
+const char* verb(const CrashReport& report) {
+  if (report.raw.cause == Cause::timeout) {
+    return "is";
+  }
+  if (report.raw.signal.number == 0) {
+    return "was ended by";
+  }
+  const bool survived = report.raw.has_exit && !WIFSIGNALED(report.raw.wait_status);
+  return survived ? "got" : "died of";
+}
+
 }  // namespace
 
 std::string program_name(const RawCrash& crash) {
@@ -205,7 +223,12 @@ std::string cause_in_words(const CrashReport& report) {
   switch (report.kind) {
     case CrashKind::oom:
       return "killed by the kernel, which had run out of memory";
+    case CrashKind::sanitizer:
+      return report.sanitizer ? finding_in_words(*report.sanitizer) : "a sanitizer's finding";
     case CrashKind::hang:
+      if (report.raw.cause == Cause::timeout) {
+        return "a hang: still running when the time was over";
+      }
       return "a hang: killed by " + killer_in_words(report.raw) + ", which had waited too long";
     case CrashKind::killed:
       return "killed by " + killer_in_words(report.raw);
@@ -228,7 +251,17 @@ std::string cause_in_words(const CrashReport& report) {
   return meaning_or_code(signal);
 }
 
+std::string event_name(const CrashReport& report) {
+  if (report.raw.signal.number != 0) {
+    return signal_name(report.raw.signal.number);
+  }
+  return report.sanitizer ? report.sanitizer->tool : "hang";
+}
+
 std::string signal_in_words(const CrashReport& report) {
+  if (report.raw.signal.number == 0) {
+    return cause_in_words(report);
+  }
   return signal_name(report.raw.signal.number) + ": " + cause_in_words(report);
 }
 
@@ -237,8 +270,7 @@ std::string headline(const CrashReport& report, const std::string& directory) {
   if (program.empty()) {
     program = "a process";
   }
-  const bool survived = report.raw.has_exit && !WIFSIGNALED(report.raw.wait_status);
-  std::string sentence = program + (survived ? " got " : " died of ") + signal_in_words(report);
+  std::string sentence = program + " " + verb(report) + " " + signal_in_words(report);
   if (const std::optional<StackLine> line = culprit(report)) {
     sentence += ", in " + function_text(*line, report.backtrace);
     const std::string place = file_and_line(line->location(), directory);

@@ -11,7 +11,10 @@ namespace crashcrawler {
 // Printable, one line.
 std::string cause_in_words(const CrashReport& report);
 
-// "SIGSEGV: " and the cause.
+// "SIGSEGV", or what else ended the process: "AddressSanitizer", "hang".
+std::string event_name(const CrashReport& report);
+
+// "SIGSEGV: " and the cause; the cause alone where there was no signal.
 std::string signal_in_words(const CrashReport& report);
 
 // "null_write died of SIGSEGV: nothing is mapped at address 0x0 (null pointer), in write_null at

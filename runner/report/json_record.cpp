@@ -47,6 +47,8 @@ const char* kind_name(CrashKind kind) {
       return "hang";
     case CrashKind::oom:
       return "oom";
+    case CrashKind::sanitizer:
+      return "sanitizer";
   }
   return "signal";
 }
@@ -91,9 +93,16 @@ Json crash_info_json(const CrashReport& report) {
   Json json = Json::object();
   json["kind"] = kind_name(report.kind);
   json["expected"] = false;
-  json["signal"] = signal_json(report.raw, report.raw.signal);
+  if (report.raw.signal.number != 0) {
+    json["signal"] = signal_json(report.raw, report.raw.signal);
+  }
   if (report.raw.sender) {
     put_sender(json["signal"], *report.raw.sender);
+  }
+  if (report.sanitizer) {
+    put(json["sanitizer"], "tool", report.sanitizer->tool);
+    put(json["sanitizer"], "kind", report.sanitizer->kind);
+    put(json, "abort_message", report.sanitizer->text);
   }
   if (report.kind == CrashKind::handled_signal) {
     json["first_signal"] = signal_json(report.raw, report.raw.signal);
@@ -129,6 +138,14 @@ Json ancestors_json(const std::vector<Ancestor>& ancestors) {
   return all;
 }
 
+Json environment_json(const std::vector<EnvironmentVariable>& environment) {
+  Json json = Json::object();
+  for (const EnvironmentVariable& variable : environment) {
+    json[variable.name] = variable.value;
+  }
+  return json;
+}
+
 Json process_json(const CrashReport& report) {
   const RawCrash& raw = report.raw;
   Json executable = Json::object();
@@ -148,8 +165,22 @@ Json process_json(const CrashReport& report) {
   put(json, "command_args", raw.arguments);
   put(json, "working_directory", raw.working_directory);
   json["uid"] = raw.uid;
+  json["effective_uid"] = raw.effective_uid;
   json["gid"] = raw.gid;
+  put_positive(json, "session", raw.session);
+  if (raw.started != std::chrono::system_clock::time_point()) {
+    json["start_time"] = iso_time(raw.started);
+  }
   put(json, "cgroup", raw.cgroup);
+  if (raw.pid_namespace_depth > 0) {
+    json["container_pid"] = raw.inner_pid;
+    json["pid_namespace_depth"] = raw.pid_namespace_depth;
+  }
+  put_positive(json, "mount_namespace", raw.mount_namespace);
+  put(json, "environment", environment_json(raw.environment));
+  if (!raw.environment.empty()) {
+    json["environment_source"] = raw.environment_is_initial ? "initial" : "live";
+  }
   put(json, "ancestors", ancestors_json(raw.ancestors));
   return json;
 }

@@ -3,6 +3,8 @@
 // at most one of them is in memory.
 #include "runner/report/json_report.h"
 
+#include <algorithm>
+
 #include "runner/report/distinct.h"
 #include "runner/report/json_fields.h"
 #include "runner/report/words.h"
@@ -64,12 +66,13 @@ std::string report_json(const Session& session, const std::vector<std::string>& 
   json["collector"]["health"] = health_json(session.health);
   json["run"] = run_json(session);
   put(json, "system_info", system_info_json(session.system));
-  json["counts"] = {{"crashes", session.crashes.size()},
-                    {"unexpected", session.crashes.size()},
-                    {"expected", 0},
-                    {"unique", distinct_crashes(session).size()},
-                    {"hangs", 0},
-                    {"lost", session.health.lost_crashes}};
+  json["counts"] = {
+      {"crashes", session.crashes.size()},
+      {"unexpected", session.crashes.size()},
+      {"expected", 0},
+      {"unique", distinct_crashes(session).size()},
+      {"hangs", std::ranges::count(session.crashes, CrashKind::hang, &CrashReport::kind)},
+      {"lost", session.health.lost_crashes}};
   json["soft_errors"] = session.soft_errors;
 
   std::string text = text_of(json);

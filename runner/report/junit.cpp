@@ -48,7 +48,7 @@ struct TestCase {
 };
 
 std::string crash_name(const CrashReport& crash) {
-  std::string name = program_name(crash.raw) + ": " + signal_name(crash.raw.signal.number);
+  std::string name = program_name(crash.raw) + ": " + event_name(crash);
   const std::optional<StackLine> line = culprit(crash);
   if (line && !line->function().empty()) {
     name += " in " + line->function();
@@ -76,6 +76,22 @@ std::string crash_body(const DistinctCrash& distinct, const std::string& message
   return clipped(body + "\nfull report: " + text_path + "\n", kLargestBody);
 }
 
+std::string type_of(const CrashReport& crash) {
+  switch (crash.kind) {
+    case CrashKind::sanitizer:
+      return "sanitizer";
+    case CrashKind::hang:
+      return "hang";
+    case CrashKind::oom:
+      return "oom";
+    case CrashKind::signal:
+    case CrashKind::handled_signal:
+    case CrashKind::killed:
+      break;
+  }
+  return signal_name(crash.raw.signal.number);
+}
+
 TestCase crash_case(const DistinctCrash& distinct, const Session& session,
                     const std::string& output_directory) {
   const CrashReport& crash = distinct.first();
@@ -84,7 +100,7 @@ TestCase crash_case(const DistinctCrash& distinct, const Session& session,
       output_path_from(output_directory + "/crashes/" + crash.id, directory);
   TestCase result;
   result.name = crash_name(crash);
-  result.type = signal_name(crash.raw.signal.number);
+  result.type = type_of(crash);
   result.message = shortened(headline(crash, directory), kLongestMessage);
   if (const std::optional<StackLine> line = culprit(crash)) {
     result.file = brief(path_from(line->location().file, directory), 500);

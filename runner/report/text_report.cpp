@@ -138,6 +138,25 @@ std::string other_threads_text(const CrashReport& report, const std::string& dir
   return text;
 }
 
+// Those that change how a program runs, most of all; the rest is in the JSON file.
+std::string environment_facts(const std::vector<EnvironmentVariable>& environment) {
+  std::vector<std::string> words;
+  for (const EnvironmentVariable& variable : environment) {
+    if (!variable.name.starts_with("PATH") && variable.name != "HOME" && variable.name != "PWD") {
+      words.push_back(variable.name + "=" + variable.value);
+    }
+  }
+  return words.empty() ? "" : command_line(words, kLongestValue);
+}
+
+std::string report_text(const SanitizerFinding& finding) {
+  if (finding.text.empty()) {
+    return "\nThe report of " + finding.tool +
+           " went to its standard error or log_path; none of it was left in memory.\n";
+  }
+  return "\nWhat " + finding.tool + " reported\n" + printable(finding.text, Lines::many) + "\n";
+}
+
 std::string modules_text(const std::vector<Module>& modules) {
   if (modules.empty()) {
     return "";
@@ -217,22 +236,30 @@ std::string crash_text(const CrashReport& report, const Session& session) {
   fact(text, "Process",
        fmt::format("{}, pid {}{}, uid {}, {}", program_name(raw), raw.pid,
                    raw.parent_pid != 0 ? ", parent " + std::to_string(raw.parent_pid) : "", raw.uid,
-                   raw.architecture == Architecture::i386 ? "i386" : "x86_64"));
+                   raw.architecture == Architecture::i386 ? "i386" : "x86_64") +
+           (raw.pid_namespace_depth > 0 ? fmt::format(", pid {} in its container", raw.inner_pid)
+                                        : ""));
   fact(text, "Executable", raw.executable);
   fact(text, "Command", command_line(raw.arguments, kLongestValue));
   fact(text, "Directory", raw.working_directory);
+  fact(text, "Variables", environment_facts(raw.environment));
   fact(text, "Started by", started_by(raw.ancestors));
+  fact(text, "Cgroup", raw.cgroup);
   fact(text, "Time", iso_time(raw.time));
-  fact(text, "Signal", signal_facts(raw));
+  fact(text, "Signal", raw.signal.number != 0 ? signal_facts(raw) : "");
   fact(text, "Exit", exit_facts(raw));
   fact(text, "Signature", signature_facts(report.signature));
 
   if (const ThreadBacktrace* thread = crashed_thread(report.backtrace)) {
-    text += "\n" + thread_title(*thread) + ", which crashed\n" +
+    text += "\n" + thread_title(*thread) +
+            (raw.cause == Cause::timeout ? "\n" : ", which crashed\n") +
             stack_text(*thread, report.backtrace, directory, kCrashedRows) +
             registers_text(*thread, raw.architecture);
   } else {
     text += "\nNo stack is known.\n";
+  }
+  if (report.sanitizer) {
+    text += report_text(*report.sanitizer);
   }
   text += other_threads_text(report, directory) + modules_text(report.backtrace.modules) +
           problems_text(report);

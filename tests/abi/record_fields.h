@@ -18,7 +18,7 @@
   F(cc_process, start_code) F(cc_process, end_code) F(cc_process, start_brk) F(cc_process, brk) \
   F(cc_process, start_stack) F(cc_process, arg_start) F(cc_process, arg_end) \
   F(cc_process, env_start) F(cc_process, env_end) F(cc_process, auxv) F(cc_process, auxv_words) \
-  F(cc_process, memory_withheld) F(cc_process, comm) \
+  F(cc_process, memory_withheld) F(cc_process, session) F(cc_process, reserved) F(cc_process, comm) \
   F(cc_parent, header) F(cc_parent, parent) F(cc_parent, ns_tgid) F(cc_parent, distance) \
   F(cc_parent, comm) F(cc_parent, command_length) F(cc_parent, reserved) F(cc_parent, command) \
   F(cc_path, header) F(cc_path, inode) F(cc_path, device) F(cc_path, purpose) F(cc_path, flags) \
@@ -31,15 +31,17 @@
   F(cc_mapping, inode) F(cc_mapping, device) F(cc_mapping, flags) \
   F(cc_exit, header) F(cc_exit, time_ns) F(cc_exit, exit_code) F(cc_exit, lost_records) \
   F(cc_exit, threads) F(cc_exit, mappings) F(cc_exit, oom_killed) F(cc_exit, mappings_state) \
+  F(cc_exit, environment) F(cc_exit, reserved) \
+  F(cc_variable, header) F(cc_variable, length) F(cc_variable, reserved) F(cc_variable, text) \
   F(cc_first_signal, header) F(cc_first_signal, tid) F(cc_first_signal, signal) \
   F(cc_first_signal, count) F(cc_first_signal, siginfo) F(cc_first_signal, registers) \
   F(cc_sender, header) F(cc_sender, sender) F(cc_sender, ns_tgid) F(cc_sender, uid) \
   F(cc_sender, signal) F(cc_sender, in_tree) F(cc_sender, comm) F(cc_sender, command_length) \
   F(cc_sender, reserved) F(cc_sender, command) \
-  F(cc_counters, deaths) F(cc_counters, lost_crashes) F(cc_counters, lost_records) \
+  F(cc_counters, deaths) F(cc_counters, lost_crashes) F(cc_counters, lost_records) F(cc_counters, unlisted) \
 
 
 #define RECORD_STRUCTS(S) \
   S(cc_key) S(cc_record) S(cc_registers) S(cc_process) S(cc_parent) S(cc_path) \
-  S(cc_thread) S(cc_bytes) S(cc_mapping) S(cc_exit) S(cc_first_signal) S(cc_sender) S(cc_counters)
+  S(cc_thread) S(cc_bytes) S(cc_mapping) S(cc_exit) S(cc_first_signal) S(cc_sender) S(cc_variable) S(cc_counters)
 // clang-format on

@@ -20,6 +20,7 @@
 #include "crash_probe.skel.h"
 #include "runner/base/file.h"
 #include "runner/base/unique_fd.h"
+#include "runner/capture/environment_names.h"
 
 namespace crashcrawler {
 namespace {
@@ -121,6 +122,21 @@ uint32_t owner_of(pid_t held) {
   return ::stat(("/proc/" + std::to_string(held)).c_str(), &status) == 0 ? status.st_uid : kNobody;
 }
 
+Result<void> ask_for_variables(const crash_probe& programs) {
+  const uint32_t wanted = 1;
+  for (const std::string_view name : kEnvironmentNames) {
+    char key[CC_VARIABLE_NAME] = {};
+    static_assert(std::ranges::all_of(
+        kEnvironmentNames, [](std::string_view one) { return one.size() < CC_VARIABLE_NAME; }));
+    name.copy(key, sizeof key - 1);
+    if (bpf_map_update_elem(bpf_map__fd(programs.maps.variable_names), key, &wanted, BPF_ANY) !=
+        0) {
+      return errno_error("cannot tell the BPF programs which environment variables to keep");
+    }
+  }
+  return {};
+}
+
 int hand_on(void* sink, void* data, size_t size) {
   // the ring hands out what was reserved; the record itself says how much of it counts
   auto record = static_cast<const cc_record*>(data);
@@ -167,18 +183,24 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
   state->programs->rodata->caller_uid = owner_of(options.held);
   state->programs->rodata->crash_stack_bytes = options.crash_stack_bytes;
   state->programs->rodata->thread_stack_bytes = options.thread_stack_bytes;
+  state->programs->rodata->keep_list = options.cgroup.empty();
   bpf_map__set_max_entries(state->programs->maps.ring, options.ring_bytes);
   state->degraded = choose_exit_programs(*state->programs);
   if (const int code = crash_probe__load(state->programs); code != 0) {
     return load_error(code);
   }
 
-  UniqueFd cgroup(::open(options.cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const int cgroup_fd = cgroup.get();
-  const uint32_t zero = 0;
-  if (!cgroup || bpf_map_update_elem(bpf_map__fd(state->programs->maps.run_cgroup), &zero,
-                                     &cgroup_fd, BPF_ANY) != 0) {
-    return errno_error("cannot watch the cgroup " + options.cgroup);
+  if (const Result<void> asked = ask_for_variables(*state->programs); !asked) {
+    return asked.error();
+  }
+  if (!options.cgroup.empty()) {
+    UniqueFd cgroup(::open(options.cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const int cgroup_fd = cgroup.get();
+    const uint32_t zero = 0;
+    if (!cgroup || bpf_map_update_elem(bpf_map__fd(state->programs->maps.run_cgroup), &zero,
+                                       &cgroup_fd, BPF_ANY) != 0) {
+      return errno_error("cannot watch the cgroup " + options.cgroup);
+    }
   }
   UniqueFd held(static_cast<int>(::syscall(SYS_pidfd_open, options.held, 0)));
   const int held_fd = held.get();
@@ -215,6 +237,20 @@ cc_counters Collector::counters() const {
   const uint32_t zero = 0;
   bpf_map_lookup_elem(bpf_map__fd(state_->programs->maps.counters), &zero, &counters);
   return counters;
+}
+
+std::vector<int32_t> Collector::members() const {
+  std::vector<int32_t> pids;
+  const int map = bpf_map__fd(state_->programs->maps.members);
+  uint32_t key = 0, next = 0, pid = 0;
+  for (int found = bpf_map_get_next_key(map, nullptr, &next); found == 0;
+       found = bpf_map_get_next_key(map, &key, &next)) {
+    key = next;
+    if (bpf_map_lookup_elem(map, &key, &pid) == 0) {
+      pids.push_back(static_cast<int32_t>(pid));
+    }
+  }
+  return pids;
 }
 
 uint64_t Collector::missed_runs() const {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runner/base/result.h"
 #include "runner/capture/probe_protocol.h"
@@ -15,7 +16,8 @@
 namespace crashcrawler {
 
 struct CollectorOptions {
-  std::string cgroup;  // directory whose processes are watched
+  std::string cgroup;  // directory whose processes are watched; empty: the held process's children
+                       // and theirs are followed by fork alone
   pid_t held = 0;      // first process of the tree: watched wherever it and its children move
   uint32_t crash_stack_bytes = 0, thread_stack_bytes = 0, ring_bytes = 0;
 };
@@ -36,6 +38,11 @@ class Collector {
   int poll_fd() const;                  // readable when there are records
   void drain();                         // hands every record that is in the ring to the sink
   cc_counters counters() const;
+
+  // Without a cgroup: the pids of the processes of the tree that live, as the caller numbers them (0: not visible to
+  // him). A process that ends meanwhile may be missing or still there.
+  std::vector<int32_t> members() const;
+
   uint64_t missed_runs() const;
 
  private:

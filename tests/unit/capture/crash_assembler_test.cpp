@@ -10,6 +10,7 @@
 namespace crashcrawler {
 namespace {
 
+using namespace std::chrono_literals;
 using namespace std::string_literals;
 using testing::Contains;
 using testing::ElementsAre;
@@ -33,7 +34,7 @@ std::vector<std::string> whole_train() {
 }
 
 std::vector<RawCrash> assemble(const std::vector<std::string>& records) {
-  CrashAssembler assembler([](RawCrash&) {});
+  CrashAssembler assembler([](RawCrash&) {}, {});
   for (const std::string& record : records) {
     assembler.feed(record);
   }
@@ -71,6 +72,54 @@ TEST(CrashAssembler, AWholeTrainBecomesOneCrashWithNothingMissing) {
   EXPECT_EQ(crash.mappings[1].device_minor, 1u);
 }
 
+TEST(CrashAssembler, TheProcessAroundTheCrash) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.time_ns = 3'000'000;
+  process.session = 42;
+  process.inner_tgid = 2;
+  process.pid_level = 1;
+  process.mnt_ns = 4026531841;
+  process.uid = 1000;
+  auto exit = record_of<cc_exit>(CC_RECORD_EXIT);
+  exit.environment = CC_ENVIRONMENT_LIVE;
+  CrashAssembler assembler([](RawCrash&) {}, std::chrono::seconds(1000));
+  for (const std::string& record :
+       {bytes_of(process), path_record(CC_PATH_CGROUP, "inner\0run\0"s),
+        variable_record("TZ=UTC=0"), variable_record("EMPTY="), bytes_of(exit)}) {
+    assembler.feed(record);
+  }
+  const RawCrash crash = assembler.take().at(0);
+
+  EXPECT_EQ(crash.session, 42);
+  EXPECT_EQ(crash.inner_pid, 2);
+  EXPECT_EQ(crash.pid_namespace_depth, 1);
+  EXPECT_EQ(crash.mount_namespace, 4026531841u);
+  EXPECT_EQ(crash.uid, 1000u);
+  EXPECT_EQ(crash.effective_uid, 0u);
+  EXPECT_EQ(crash.cgroup, "/run/inner");
+  EXPECT_EQ(crash.time.time_since_epoch(), std::chrono::seconds(1000) + 3ms);
+  EXPECT_EQ(crash.started.time_since_epoch(), std::chrono::seconds(1000) + 1ms);
+  ASSERT_EQ(crash.environment.size(), 2u);
+  EXPECT_EQ(crash.environment[0].name, "TZ");
+  EXPECT_EQ(crash.environment[0].value, "UTC=0");
+  EXPECT_EQ(crash.environment[1].value, "");
+  EXPECT_FALSE(crash.environment_is_initial);
+}
+
+TEST(CrashAssembler, AVariableThatWasCutIsMarked) {
+  const std::vector<RawCrash> crashes =
+      assemble({process_record(), variable_record("PATH=" + std::string(CC_VARIABLE_SIZE - 6, 'x')),
+                exit_record()});
+  EXPECT_THAT(crashes.at(0).soft_errors, Contains(HasSubstr("variable PATH is longer")));
+}
+
+TEST(CrashAssembler, TheReportOfASanitizerIsJoinedUpToItsEnd) {
+  const std::vector<RawCrash> crashes =
+      assemble({process_record(), bytes_record(CC_BYTES_TEXT, 0, 0x10000, std::string(4096, '=')),
+                bytes_record(CC_BYTES_TEXT, 0, 0x11000, "end\0of another page"s), exit_record()});
+  EXPECT_EQ(crashes.at(0).report_text, std::string(4096, '=') + "end");
+}
+
 TEST(CrashAssembler, InterleavedProcessesAreKeptApart) {
   constexpr cc_key other{4811, 0, 5};
   const auto crashes =
@@ -94,7 +143,7 @@ TEST(CrashAssembler, OnePidUsedTwiceIsTwoCrashes) {
 
 TEST(CrashAssembler, TheHookSeesEachCrashOnceAndComplete) {
   std::vector<std::string> executables;
-  CrashAssembler assembler([&](RawCrash& crash) { executables.push_back(crash.executable); });
+  CrashAssembler assembler([&](RawCrash& crash) { executables.push_back(crash.executable); }, {});
   for (const std::string& record : whole_train()) {
     EXPECT_THAT(executables, IsEmpty());
     assembler.feed(record);
@@ -243,7 +292,7 @@ TEST(CrashAssembler, ThirtyTwoBitProcessesAreKnownByTheirCodeSegment) {
 TEST(CrashAssembler, EveryLengthOfEveryRecordIsSurvivedAndMarked) {
   for (const std::string& record : whole_train()) {
     for (size_t length = 0; length < record.size(); length += length < 64 ? 1 : 61) {
-      CrashAssembler assembler([](RawCrash&) {});
+      CrashAssembler assembler([](RawCrash&) {}, {});
       assembler.feed(std::string_view(record).substr(0, length));
       const auto crashes = assembler.take();
       if (length < sizeof(cc_record)) {
@@ -260,7 +309,7 @@ TEST(CrashAssembler, EveryLengthOfEveryRecordIsSurvivedAndMarked) {
 TEST(CrashAssembler, AnotherVersionIsCountedAndNotMisread) {
   std::string record = process_record();
   record[2] = 99;
-  CrashAssembler assembler([](RawCrash&) {});
+  CrashAssembler assembler([](RawCrash&) {}, {});
   assembler.feed(record);
 
   EXPECT_EQ(assembler.malformed_records(), 1u);
@@ -270,7 +319,7 @@ TEST(CrashAssembler, AnotherVersionIsCountedAndNotMisread) {
 TEST(CrashAssembler, RandomBytesInEveryFieldAreSurvived) {
   std::mt19937 random(20220701);
   for (int round = 0; round < 300; ++round) {
-    CrashAssembler assembler([](RawCrash&) {});
+    CrashAssembler assembler([](RawCrash&) {}, {});
     for (std::string record : whole_train()) {
       for (size_t i = sizeof(cc_record); i < record.size(); i += 1 + random() % 97) {
         record[i] = static_cast<char>(random());

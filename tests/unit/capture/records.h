@@ -78,6 +78,13 @@ inline std::string path_record(cc_path_purpose purpose, std::string_view compone
   return bytes_of(record).substr(0, record.header.size);
 }
 
+inline std::string variable_record(std::string_view text, const cc_key& key = kKey) {
+  auto record = record_of<cc_variable>(CC_RECORD_VARIABLE, key);
+  record.length = static_cast<__u32>(text.size());
+  std::memcpy(record.text, text.data(), text.size());
+  return bytes_of(record);
+}
+
 inline std::string mapping_record(__u64 start, __u64 end, __u32 device, __u64 inode,
                                   const cc_key& key = kKey) {
   auto mapping = record_of<cc_mapping>(CC_RECORD_MAPPING, key);
