@@ -3,6 +3,7 @@
     fixture.py BEHAVIOUR FLAVOUR PROGRAM
 """
 
+import collections
 import json
 import pathlib
 import subprocess
@@ -11,20 +12,17 @@ import unittest
 import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import expectation
 import harness
 
 BEHAVIOUR, FLAVOUR, PROGRAM = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-FOLDER = harness.SOURCE / "fixtures" / BEHAVIOUR
-
-
-def expectation():
-    expected = json.loads((FOLDER / "expected.json").read_text())
-    return {**expected, **expected.get("flavours", {}).get(FLAVOUR, {})}
+EXPECTED = expectation.read(BEHAVIOUR, FLAVOUR)
+SOURCE = harness.SOURCE / "fixtures" / PROGRAM.parent.name  # several behaviours may share one program
 
 
 def marked_lines(file, marker):
     """Numbers of the lines of a fixture's source that carry the marker comment."""
-    text = (FOLDER / file).read_text().splitlines()
+    text = (SOURCE / file).read_text().splitlines()
     return {number for number, line in enumerate(text, 1) if f"/* {marker} */" in line}
 
 
@@ -48,12 +46,14 @@ class Fixture(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.expected = expectation()
+        cls.expected = EXPECTED
         cls.folder = cls.enterClassContext(harness.TemporaryFolder())
         harness.become_subreaper()
-        cls.bare = subprocess.run([PROGRAM], cwd=cls.folder, capture_output=True, text=True)
-        harness.reap_orphans()  # the bare daemon must not meet the files of the wrapped one
-        cls.outcome = harness.run([PROGRAM], cls.folder)
+        with harness.TemporaryFolder() as folder:
+            command = expectation.command(EXPECTED, PROGRAM, folder)
+            cls.bare = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            harness.reap_orphans()
+        cls.outcome = harness.run(expectation.command(EXPECTED, PROGRAM, cls.folder), cls.folder)
         cls.report = cls.outcome.report()
         cls.crashes = cls.report["crashes"]
 
@@ -94,6 +94,7 @@ class Fixture(unittest.TestCase):
             self.assertEqual(info["kind"], expected["kind"])
             self.assertEqual(info["signal"]["name"], expected["signal"])
             self.assertEqual(info["signal"]["code_name"], expected["code"])
+            self.assertIn(expected.get("cause", ""), info["cause"])
 
     def test_fault_address(self):
         for expected, crash in self.pairs():
@@ -128,11 +129,13 @@ class Fixture(unittest.TestCase):
 
     def test_crash_line(self):
         for expected, crash in self.pairs():
+            if "crash_line" not in expected:
+                continue
             file = expected["crash_line"]["file"]
             lines = marked_lines(file, expected["crash_line"]["marker"])
             # with its folder, because the C library has an abort.c too
             own = [f for f in self.own_frames(expected, crash)
-                   if pathlib.Path(f.get("file") or "").parts[-2:] == (BEHAVIOUR, file)]
+                   if pathlib.Path(f.get("file") or "").parts[-2:] == (SOURCE.name, file)]
             self.assertTrue(own, f"no frame is in {file}")
             self.assertIn(own[0]["line"], lines, own[0])
 
@@ -140,10 +143,25 @@ class Fixture(unittest.TestCase):
         for expected, crash in self.pairs():
             self.assertEqual(harness.crashed_thread(crash)["thread_name"], expected["thread_name"])
             self.assertGreaterEqual(len(crash["threads"]), expected.get("min_threads", 1))
-            by_name = {thread["thread_name"]: thread for thread in crash["threads"]}
+            by_name = collections.defaultdict(list)
+            for thread in crash["threads"]:
+                by_name[thread["thread_name"]].append(thread)
             for name, frames in expected.get("other_threads", {}).items():
-                self.assertIn(name, by_name)
-                self.assert_in_order(frames, harness.flatten(by_name[name]))
+                self.assertEqual(len(by_name[name]), expected.get("thread_counts", {}).get(name, 1), name)
+                for thread in by_name[name]:
+                    self.assert_in_order(frames, harness.flatten(thread))
+
+    def test_report_of_an_inner_run(self):
+        if "inner_report" in self.expected:
+            inner = json.loads((self.folder / self.expected["inner_report"] / "report.json").read_text())
+            harness.validate(inner)
+            for key in ("crash_info", "signature", "threads"):
+                self.assertEqual([crash[key] for crash in inner["crashes"]], [crash[key] for crash in self.crashes])
+
+    def test_what_people_read_has_no_control_characters(self):
+        texts = [self.outcome.stderr] + [path.read_text() for path in self.outcome.output_dir.glob("crashes/*.txt")]
+        for text in texts:
+            self.assertRegex(text, r"\A[^\x00-\x08\x0b-\x1f\x7f-\x9f]*\Z")
 
     def test_files_of_each_crash(self):
         names = {path.name for path in (self.outcome.output_dir / "crashes").glob("*")}
@@ -173,4 +191,5 @@ class Fixture(unittest.TestCase):
 
 if __name__ == "__main__":
     harness.require_capture()
+    expectation.require(EXPECTED, PROGRAM)
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -4,7 +4,6 @@ make every other test of it meaningless.
     fixture_bare.py BEHAVIOUR PROGRAM...
 """
 
-import json
 import os
 import pathlib
 import resource
@@ -14,10 +13,11 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import expectation
 import harness
 
 BEHAVIOUR, PROGRAMS = sys.argv[1], sys.argv[2:]
-EXPECTED = json.loads((harness.SOURCE / "fixtures" / BEHAVIOUR / "expected.json").read_text())
+EXPECTED = expectation.read(BEHAVIOUR)
 
 
 class FixtureBare(unittest.TestCase):
@@ -27,16 +27,19 @@ class FixtureBare(unittest.TestCase):
             expected = 0
         for program in PROGRAMS:
             with self.subTest(program), harness.TemporaryFolder() as folder:
-                process = subprocess.run([program], cwd=folder, capture_output=True, text=True)
+                process = subprocess.run(expectation.command(EXPECTED, program, folder), cwd=folder,
+                                         capture_output=True, text=True)
                 orphans = harness.reap_orphans()
                 self.assertEqual(harness.shell_status(process.returncode), expected, process)
                 # what a program leaves behind is its crash; only the daemon leaves anything behind
-                deaths = [signal.Signals(os.WTERMSIG(status)).name for status in orphans.values()]
+                deaths = [signal.Signals(os.WTERMSIG(status)).name for status in orphans.values()
+                          if os.WIFSIGNALED(status)]
                 left = EXPECTED["crashes"] if BEHAVIOUR == "daemon_grandchild" else []
                 self.assertEqual(deaths, [crash["signal"] for crash in left])
 
 
 if __name__ == "__main__":
+    expectation.require(EXPECTED, PROGRAMS[0])
     harness.become_subreaper()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -1,6 +1,6 @@
 """Every fixture, in one flavour, under another kernel: the same BPF object, the same expectations.
 
-    test_kernel.py KERNEL PROGRAM...
+    test_kernel.py KERNEL BEHAVIOUR=PROGRAM...
 """
 
 import os
@@ -14,19 +14,20 @@ FIXTURE = SOURCE / "tests" / "integration" / "fixture.py"
 FLAVOUR = "O2_pie"
 SKIP = 77
 
-# Inside the machine: one fixture after the other, and which of them failed.
+# Inside the machine: one fixture after the other, which of them failed, and which need something that is not there.
 SCRIPT = """
 failed=0
-for program in "$@"; do
-  name=${program##*/fixture_}; behaviour=${name%_%FLAVOUR%}
-  if /usr/bin/python3 %FIXTURE% "$behaviour" %FLAVOUR% "$program" > /tmp/fixture.log 2>&1; then
-    echo "passed $behaviour"
-  else
-    failed=$((failed + 1)); echo "FAILED $behaviour"; cat /tmp/fixture.log
-  fi
+for fixture in "$@"; do
+  behaviour=${fixture%%=*}
+  /usr/bin/python3 %FIXTURE% "$behaviour" %FLAVOUR% "${fixture#*=}" > /tmp/fixture.log 2>&1
+  case $? in
+    0) echo "passed $behaviour" ;;
+    %SKIP%) echo "skipped $behaviour: $(cat /tmp/fixture.log)" ;;
+    *) failed=$((failed + 1)); echo "FAILED $behaviour"; cat /tmp/fixture.log ;;
+  esac
 done
 exit $((failed > 0))
-""".replace("%FLAVOUR%", FLAVOUR).replace("%FIXTURE%", str(FIXTURE))
+""".replace("%FLAVOUR%", FLAVOUR).replace("%FIXTURE%", str(FIXTURE)).replace("%SKIP%", str(SKIP))
 
 
 def skip(reason):
@@ -39,7 +40,7 @@ def find_kernel_vm():
     return os.environ.get("KERNEL_VM") or shutil.which("kernel-vm") or (str(beside) if beside.exists() else None)
 
 
-def main(kernel, programs):
+def main(kernel, fixtures):
     kernel_vm = find_kernel_vm()
     if kernel_vm is None:
         skip("there is no program kernel-vm to start another kernel with")
@@ -49,9 +50,9 @@ def main(kernel, programs):
         skip(f"the kernel {kernel} cannot be had")
     environment = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("CRASHCRAWLER_TEST_")]
     options = [word for pair in environment for word in ("-e", pair)]
-    command = [kernel_vm, "run", "-k", kernel, "-t", "800", *options, "--", "bash", "-c", SCRIPT, "fixtures", *programs]
+    command = [kernel_vm, "run", "-k", kernel, "-t", "800", *options, "--", "bash", "-c", SCRIPT, "fixtures", *fixtures]
     status = subprocess.run(command).returncode
-    print(f"kernel {kernel}: {len(programs)} fixtures, status {status}")
+    print(f"kernel {kernel}: {len(fixtures)} fixtures, status {status}")
     return status
 
 

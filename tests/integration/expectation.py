@@ -1,0 +1,86 @@
+"""What fixtures/<behaviour>/expected.json asks for (format: fixtures/README.md): read, and made to run here."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import harness
+
+ELF_CLASS_32 = 1  # e_ident[EI_CLASS], elf(5)
+
+
+def read(behaviour, flavour=None):
+    expected = json.loads((harness.SOURCE / "fixtures" / behaviour / "expected.json").read_text())
+    return {**expected, **expected.get("flavours", {}).get(flavour, {})}
+
+
+def command(expected, program, folder):
+    """The argument list to run in `folder`: the program alone, or what "command" makes of it."""
+    places = {"program": program, "folder": folder, "run": harness.RUN}
+    return [word.format(**places) for word in expected.get("command", ["{program}"])]
+
+
+# --- what a fixture may need; each says why it is not there, or returns None ----------------------------------------
+
+
+def root(_):
+    return None if os.geteuid() == 0 else "the tests do not run as root"
+
+
+def setuid_programs(_):
+    folder = tempfile.gettempdir()
+    return f"{folder} is mounted with nosuid" if os.statvfs(folder).f_flag & os.ST_NOSUID else None
+
+
+def writable_cgroup2(_):
+    mount = harness.cgroup2_mounts()[0]
+    return None if os.access(mount, os.W_OK) else f"no cgroup can be made in {mount}"
+
+
+def works(*command):
+    """None when the command succeeds, otherwise what it says."""
+    try:
+        process = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        return str(error)
+    return None if process.returncode == 0 else process.stderr.strip()
+
+
+def user_namespaces(_):
+    return works("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "true")
+
+
+def bubblewrap(_):
+    return works("bwrap", "--dev-bind", "/", "/", "--unshare-pid", "true")
+
+
+def programs_for_32_bits(program):
+    if pathlib.Path(program).read_bytes()[4] != ELF_CLASS_32:
+        return "the C compiler cannot build for 32 bits (gcc-multilib)"
+    return works("/lib/ld-linux.so.2", "--version")
+
+
+CAPABILITIES = {
+    "root": root,
+    "setuid programs": setuid_programs,
+    "writable cgroup2": writable_cgroup2,
+    "bubblewrap": bubblewrap,
+    "user namespaces": user_namespaces,
+    "32-bit programs": programs_for_32_bits,
+}
+
+
+def require(expected, program):
+    """Ends the test as skipped when something is missing that "needs" names: a capability, or a program in PATH."""
+    for need in expected.get("needs", []):
+        if need in CAPABILITIES:
+            reason = CAPABILITIES[need](program)
+        else:
+            reason = None if shutil.which(need) else "not installed"
+        if reason:
+            harness.skip(f"{need}: {reason}")
