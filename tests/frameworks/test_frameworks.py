@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import unittest
+import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
@@ -51,6 +52,7 @@ class Case:
     bare_status: int
     says: str | None  # of what it prints: what helps most, and is the same every time; None: nothing does
     truth: Crash | None = None
+    junit: tuple = ()  # options with which it writes JUnit XML to junit.xml; none: it cannot
     gap: str = ""  # what our report should say and does not
     limit: str = ""  # what it does not say, and that is no fault
     environment: dict = dataclasses.field(default_factory=dict)
@@ -86,6 +88,8 @@ class Framework:
 OWN_FRAMES = ("write_through_null", "save_score", "finish_game")
 SCORE_TEST = {name: PROGRAMS / name / "score_test"
               for name in ("gtest", "catch2", "doctest", "boost_test", "rust", "go")}
+BOOST_JUNIT = ("--logger=JUNIT,all,junit.xml",)
+PYTEST_JUNIT = ("--junitxml=junit.xml",)
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", HERE / "pytest" / "test_score.py", "-k"]
 PYTEST_ENVIRONMENT = {"SCORE_LIBRARY": str(PROGRAMS / "pytest" / "libscore.so"),
                       "SCORE_PROGRAM": str(PROGRAMS / "pytest" / "score")}
@@ -96,33 +100,36 @@ NULL_WRITE = "a test writes through null"
 FRAMEWORKS = {
     "gtest": Framework("GoogleTest", "libgtest-dev", 3, (SCORE_TEST["gtest"],), (
         Case(NULL_WRITE, [SCORE_TEST["gtest"]], 139, r"\[ RUN      \] Score.is_saved",
-             Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody"))),
+             Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody")), ("--gtest_output=xml:junit.xml",)),
     )),
     "catch2": Framework("Catch2", "catch2", 3, (SCORE_TEST["catch2"],), (
         Case(NULL_WRITE, [SCORE_TEST["catch2"]], 139, "SIGSEGV - Segmentation violation signal",
-             Crash("handled_signal", (*OWN_FRAMES, "Catch::RunContext::runTest"), followed_by="SIGSEGV")),
+             Crash("handled_signal", (*OWN_FRAMES, "Catch::RunContext::runTest"), followed_by="SIGSEGV"),
+             ("-r", "junit", "-o", "junit.xml")),
     )),
     "doctest": Framework("doctest", "doctest-dev", 3, (SCORE_TEST["doctest"],), (
         Case(NULL_WRITE, [SCORE_TEST["doctest"]], 139, "test case CRASHED: SIGSEGV - Segmentation violation signal",
-             Crash("handled_signal", (*OWN_FRAMES, "doctest::Context::run"), followed_by="SIGSEGV")),
+             Crash("handled_signal", (*OWN_FRAMES, "doctest::Context::run"), followed_by="SIGSEGV"),
+             ("-r=junit", "-o=junit.xml")),
     )),
     "boost_test": Framework("Boost.Test", "libboost-test-dev", 2, (SCORE_TEST["boost_test"],), (
         Case(NULL_WRITE, [SCORE_TEST["boost_test"], "--color_output=no"], 201,
              "memory access violation at address: 0x00000000: no mapping at fault address",
-             Crash("handled_signal", (*OWN_FRAMES, "is_saved::test_method")),
+             Crash("handled_signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT,
              gap="The crash: the handler leaves with `siglongjmp`, so nothing of it is on the stack when the process "
                  "exits. `--catch_system_errors=no` shows it."),
         Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], "--catch_system_errors=no"], 139,
-             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method"))),
+             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT),
     )),
     "pytest": Framework("pytest", "python3-pytest", 3, (pathlib.Path("/usr/lib/python3/dist-packages/pytest"),), (
         Case(NULL_WRITE + ", in a C library", [*PYTEST, "test_is_the_best or test_is_saved_in_library"], 139,
              "Fatal Python error: Segmentation fault",
              Crash("handled_signal", (*OWN_FRAMES, "_PyEval_EvalFrameDefault"), followed_by="SIGSEGV"),
-             limit="Python functions have no names here; pytest prints them.", environment=PYTEST_ENVIRONMENT),
+             PYTEST_JUNIT, limit="Python functions have no names here; pytest prints them.",
+             environment=PYTEST_ENVIRONMENT),
         Case("a test starts a program that writes through null, and does not look at how that ended",
              [*PYTEST, "test_is_saved_by_program"], 0, "1 passed",
-             Crash("signal", (*OWN_FRAMES, "main")), environment=PYTEST_ENVIRONMENT),
+             Crash("signal", (*OWN_FRAMES, "main")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
     )),
     "rust": Framework("Rust test", "rustc", 3, (SCORE_TEST["rust"],), (
         Case(NULL_WRITE, [SCORE_TEST["rust"], "is_"], 139, "running 2 tests",
@@ -149,7 +156,8 @@ FRAMEWORKS = {
              "caught 31250", faults=31250),
         Case("the same, then an exception that nobody catches", [*JVM, "Score", "nobody_catches"], 1,
              'Exception in thread "main" java.lang.NullPointerException', faults=31250,
-             gap="A crash is made up: a thread of the process had taken faults, another one ended it with exit 1."),
+             gap="A crash is made up: one thread had taken a fault, as every JVM does when it starts, and another one "
+                 "ended the process with exit 1."),
         Case("`Unsafe.putLong(0, …)`", [*JVM, "Score", "unsafe"], 134,
              "A fatal error has been detected by the Java Runtime Environment",
              Crash("handled_signal", ("Unsafe_PutLong",), followed_by="SIGABRT"),
@@ -176,6 +184,21 @@ def function_names(crash):
     return [re.sub(r"\(\)( const)?$|(?<=\w)\(.*", "", frame.get("function") or "?") for frame in flat]
 
 
+def junit_in_words(case, folder, environment):
+    """What a page that shows JUnit files has of it without us."""
+    if not case.junit:
+        return ""
+    subprocess.run([*case.command, *case.junit], cwd=folder, env=environment, capture_output=True)
+    file = folder / "junit.xml"
+    if not file.exists():
+        return "no file"
+    if file.stat().st_size == 0:
+        return "an empty file"
+    tests = list(xml.etree.ElementTree.parse(file).getroot().iter("testcase"))
+    failed = [test for test in tests if test.find("error") is not None or test.find("failure") is not None]
+    return f"{len(failed)} of {len(tests)} failed"
+
+
 class Run:
     """One case, bare and wrapped."""
 
@@ -187,6 +210,7 @@ class Run:
             self.bare = subprocess.run(["prlimit", "--core=1:", *case.command], cwd=folder, env=environment,
                                        capture_output=True, text=True)
             self.bare_status = harness.shell_status(self.bare.returncode)
+            self.junit = junit_in_words(case, folder, environment)
             self.wrapped = harness.run(case.command, folder, env=environment)
             self.report = self.wrapped.report()
             self.crashes = self.report["crashes"]
@@ -207,6 +231,7 @@ class Run:
         yield self.case.what
         yield self.bare_status
         yield self.said()
+        yield self.junit
         if crash:
             info = crash["crash_info"]
             then = f", then {info['followed_by']['name']}" if "followed_by" in info else ""
