@@ -132,7 +132,8 @@ FRAMEWORKS = {
              Crash("signal", (*OWN_FRAMES, "main")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
     )),
     "rust": Framework("Rust test", "rustc", 3, (SCORE_TEST["rust"],), (
-        Case(NULL_WRITE, [SCORE_TEST["rust"], "is_"], 139, "running 2 tests",
+        Case(NULL_WRITE, [SCORE_TEST["rust"], "is_", "--test-threads=1"], 139,
+             r"test is_saved \.\.\.",
              Crash("signal", tuple("score_test::" + name for name in (*OWN_FRAMES, "is_saved")))),
         Case("a test panics", [SCORE_TEST["rust"], "panics"], 101, r"test panics \.\.\. FAILED",
              limit="No crash: a panic is a failed test."),
