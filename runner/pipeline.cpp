@@ -8,6 +8,8 @@
 
 #include "runner/attribute/packages.h"
 #include "runner/capture/bpf_source.h"
+#include "runner/capture/recorded_source.h"
+#include "runner/capture/recording.h"
 #include "runner/classify/signature.h"
 #include "runner/launch/held_command.h"
 #include "runner/launch/supervise.h"
@@ -16,66 +18,20 @@
 #include "runner/unwind/unwind.h"
 
 namespace crashcrawler {
+namespace {
 
-Result<int> run_pipeline(const RunOptions& options) {
-  Session session = describe_session(options.command);
-
-  // The probe is started first, while we may still be root on somebody's behalf; from become() on we never are.
-  const Result<std::optional<TargetUser>> user = target_user(options.user);
-  if (!user) {
-    return user.error();
-  }
-  Collector collector;
-  if (*user) {
-    if (const Result<void> dropped = become(**user); !dropped) {
-      return dropped.error();
-    }
-  }
-
-  // What is wrong with the command or the output is said before anything runs, and as the user sees it.
-  const Result<std::string> executable = resolve_executable(options.command);
-  if (!executable) {
-    return executable.error();
-  }
-  if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
-    return prepared.error();
-  }
-
-  // The command exists but has not begun: it waits before its exec until the probe watches its
-  // cgroup.
-  Result<HeldCommand> command = HeldCommand::start(options.command, *executable, options.keep_core);
-  if (!command) {
-    return command.error();
-  }
-  Result<BpfSource> source = collector.begin(command->pid(), options);
-  if (!source && !options.best_effort) {
-    return source.error().in("crashes cannot be captured, so the command was not started");
-  }
-  spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
-                source ? source->cgroup() : "no cgroup: nothing is captured");
-
-  // From here on nothing that dies in the tree is missed.
-  if (const Result<void> released = command->release(); !released) {
-    return released.error();
-  }
-  Result<RunOutcome> outcome = supervise(*command, supervision_of(options, source));
-  if (!outcome) {
-    return outcome.error();
-  }
-  session.soft_errors = std::move(outcome->soft_errors);
-  session.outcome = std::move(*outcome);
-
-  // From here on the command is dead and nothing new can arrive.
-  Captured captured = source ? source->finish() : nothing_captured(source.error());
+// Everything after capture: from here on a recorded run is like any other. `session`: what is known
+// of the run without its crashes.
+Result<int> report_on(Session session, Captured captured, const RunOptions& options) {
   session.health = captured.health;
   spdlog::debug("the command has ended; {} deaths were captured", captured.crashes.size());
 
   // Not every death is a crash: what processes of the run did to each other on purpose is not looked at.
-  drop_deaths_on_purpose(captured.crashes, source);
+  drop_deaths_on_purpose(captured);
 
   // What the dead left becomes frames with names, in a child that may fail over hostile files.
   std::vector<Backtrace> backtraces =
-      unwind(captured.crashes, captured.files, unwind_limits_of(options));
+      unwind(captured.crashes, captured.files, unwind_limits_of(session.command));
 
   spdlog::debug("{} of them may be crashes; their stacks are walked", backtraces.size());
 
@@ -97,10 +53,98 @@ Result<int> run_pipeline(const RunOptions& options) {
                 options.output_directory);
   const int status = exit_status_of(session, options);
   std::fputs(summary(session, options.output_directory, status).c_str(), stderr);
+  return status;
+}
+
+}  // namespace
+
+Result<int> run_pipeline(const RunOptions& options) {
+  Session session = describe_session(options.command);
+  const Circumstances circumstances = circumstances_now();
+
+  // The probe is started first, while we may still be root on somebody's behalf; from become() on we never are.
+  const Result<std::optional<TargetUser>> user = target_user(options.user);
+  if (!user) {
+    return user.error();
+  }
+  Collector collector;
+  if (*user) {
+    if (const Result<void> dropped = become(**user); !dropped) {
+      return dropped.error();
+    }
+  }
+
+  // What is wrong with the command or the output is said before anything runs, and as the user sees it.
+  const Result<std::string> executable = resolve_executable(options.command);
+  if (!executable) {
+    return executable.error();
+  }
+  if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
+    return prepared.error();
+  }
+  Result<Recording> recording = start_recording(options, session, circumstances);
+  if (!recording) {
+    return recording.error();
+  }
+
+  // The command exists but has not begun: it waits before its exec until the probe watches its
+  // cgroup.
+  Result<HeldCommand> command = HeldCommand::start(options.command, *executable, options.keep_core);
+  if (!command) {
+    return command.error();
+  }
+  Result<BpfSource> source = collector.begin(command->pid(), options, circumstances, *recording);
+  if (!source && !options.best_effort) {
+    return source.error().in("crashes cannot be captured, so the command was not started");
+  }
+  spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
+                source ? source->cgroup() : "no cgroup: nothing is captured");
+
+  // From here on nothing that dies in the tree is missed.
+  if (const Result<void> released = command->release(); !released) {
+    return released.error();
+  }
+  Result<RunOutcome> outcome = supervise(*command, supervision_of(options, source));
+  if (!outcome) {
+    return outcome.error();
+  }
+  session.soft_errors = std::move(outcome->soft_errors);
+  session.outcome = std::move(*outcome);
+
+  // From here on the command is dead and nothing new can arrive.
+  Captured captured = source ? source->finish() : nothing_captured(source.error().message);
+  const Result<void> recorded = recording->end(session, source ? "" : source.error().message);
+  if (!recorded) {
+    session.soft_errors.push_back(recorded.error().message);
+  }
+
+  const Result<int> status = report_on(std::move(session), std::move(captured), options);
 
   // Nothing of ours is left when we end: the probe has detached and removed the cgroup.
   collector.end();
   return status;
+}
+
+Result<int> replay_pipeline(const RunOptions& options) {
+  // The reports belong to whom they would belong after a run, and as root we open nothing that a file tells us to.
+  const Result<std::optional<TargetUser>> user = target_user(options.user);
+  if (!user) {
+    return user.error();
+  }
+  if (*user) {
+    if (const Result<void> dropped = become(**user); !dropped) {
+      return dropped.error();
+    }
+  }
+  Result<RecordedSource> source = RecordedSource::open(options.replay_file);
+  if (!source) {
+    return source.error();
+  }
+  if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
+    return prepared.error();
+  }
+  Replayed run = source->finish();
+  return report_on(std::move(run.session), std::move(run.captured), options);
 }
 
 }  // namespace crashcrawler

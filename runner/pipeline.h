@@ -8,8 +8,12 @@ namespace crashcrawler {
 
 // Runs options.command and writes its reports. Returns the exit status of crashcrawler-run; Error:
 // the harness could not do its job (Error::exit_status says which status that is). Writes to stderr
-// only: the summary, and with
-// --verbose what it does. block_supervised_signals() has been called before.
+// only: the summary, and with --verbose what it does. block_supervised_signals() has been called
+// before.
 Result<int> run_pipeline(const RunOptions& options);
+
+// The same reports and exit status from the recording options.replay_file; nothing is run and no
+// privilege is needed.
+Result<int> replay_pipeline(const RunOptions& options);
 
 }  // namespace crashcrawler

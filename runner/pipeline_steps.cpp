@@ -69,13 +69,15 @@ std::string file_name_safe(const std::string& name) {
 
 Collector::Collector() : process_(find_and_start_probe()) {}
 
-Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options) {
+Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
+                                   const Circumstances& circumstances, Recording& recording) {
   if (!process_) {
     return process_.error();
   }
   Result<BpfSource> source =
       BpfSource::begin(std::move(process_->socket), held,
-                       {options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes});
+                       {options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes},
+                       circumstances, recording);
   if (source) {
     return source;
   }
@@ -116,23 +118,24 @@ Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source)
   return supervision;
 }
 
-Captured nothing_captured(const Error& why) {
-  Captured nothing;
-  nothing.health.complete = false;
-  nothing.health.degraded.push_back(
-      "nothing could be captured, so crashes may have happened unseen: " + why.message);
-  return nothing;
+Result<Recording> start_recording(const RunOptions& options, const Session& session,
+                                  const Circumstances& circumstances) {
+  if (options.record_file.empty()) {
+    return Recording();
+  }
+  return Recording::create(options.record_file, session, circumstances);
 }
 
-UnwindLimits unwind_limits_of(const RunOptions& options) {
+UnwindLimits unwind_limits_of(const Command& command) {
   UnwindLimits limits;
-  limits.app_directories.push_back(work_tree_of(options.command.working_directory));
+  limits.app_directories.push_back(work_tree_of(command.working_directory));
   return limits;
 }
 
-void drop_deaths_on_purpose(std::vector<RawCrash>& deaths, const Result<BpfSource>& source) {
-  const Harness harness{::getpid(), source ? source->probe_pid() : 0};
-  std::erase_if(deaths, [&](const RawCrash& death) { return !may_be_crash(death, harness); });
+void drop_deaths_on_purpose(Captured& captured) {
+  const Harness harness{captured.wrapper_pid, captured.probe_pid};
+  std::erase_if(captured.crashes,
+                [&](const RawCrash& death) { return !may_be_crash(death, harness); });
 }
 
 std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,

@@ -8,6 +8,7 @@
 
 #include "runner/base/result.h"
 #include "runner/capture/bpf_source.h"
+#include "runner/capture/recording.h"
 #include "runner/launch/start_probe.h"
 #include "runner/launch/supervise.h"
 #include "runner/main/options.h"
@@ -27,7 +28,8 @@ class Collector {
 
   // Has it watch `held` and everything it becomes. Error: what is missing on this machine, and how
   // to get it.
-  Result<BpfSource> begin(pid_t held, const RunOptions& options);
+  Result<BpfSource> begin(pid_t held, const RunOptions& options, const Circumstances& circumstances,
+                          Recording& recording);
 
   void end();
 
@@ -41,15 +43,16 @@ Session describe_session(const Command& command);
 
 Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source);
 
-// What a run with --best-effort has where capture was impossible.
-Captured nothing_captured(const Error& why);
+// The file of --record; one that keeps nothing without it.
+Result<Recording> start_recording(const RunOptions& options, const Session& session,
+                                  const Circumstances& circumstances);
 
 // Limits of the unwinder, and where the program's own code lies: the work tree around the working
 // directory.
-UnwindLimits unwind_limits_of(const RunOptions& options);
+UnwindLimits unwind_limits_of(const Command& command);
 
 // Takes out the deaths that are no crashes whatever their stacks say.
-void drop_deaths_on_purpose(std::vector<RawCrash>& deaths, const Result<BpfSource>& source);
+void drop_deaths_on_purpose(Captured& captured);
 
 // Pairs each crash with its stacks and judges it; what was no crash after all is left out. The raw stack bytes are let go.
 std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,

@@ -6,13 +6,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "runner/base/result.h"
 #include "runner/base/unique_fd.h"
-#include "runner/model/pinned_files.h"
-#include "runner/model/raw_crash.h"
-#include "runner/model/run.h"
+#include "runner/capture/crash_source.h"
+#include "runner/capture/recording.h"
 
 namespace crashcrawler {
 
@@ -22,18 +20,14 @@ struct CaptureOptions {
   uint32_t ring_bytes = 16 << 20;
 };
 
-struct Captured {
-  std::vector<RawCrash> crashes;  // in the order of death
-  PinnedFiles files;
-  Health health;
-};
-
 class BpfSource {
  public:
   // Has the probe at the other end of `socket` watch `held`; returns when nothing it becomes can be
-  // missed any more. Error: what the probe said, or that it said nothing (its stderr then knows
-  // why).
-  static Result<BpfSource> begin(UniqueFd socket, pid_t held, const CaptureOptions& options);
+  // missed any more. Everything the probe says goes to `recording` as well, which is written to by
+  // a thread of ours until finish() has returned. Error: what the probe said, or that it said
+  // nothing (its stderr then knows why).
+  static Result<BpfSource> begin(UniqueFd socket, pid_t held, const CaptureOptions& options,
+                                 const Circumstances& circumstances, Recording& recording);
 
   BpfSource(BpfSource&&) noexcept;
   BpfSource& operator=(BpfSource&&) noexcept;
@@ -41,9 +35,6 @@ class BpfSource {
 
   // Directory of the run's cgroup.
   const std::string& cgroup() const;
-
-  // Of the process that kills on our behalf.
-  pid_t probe_pid() const;
 
   // SIGKILL to everything in the cgroup.
   void kill_tree();

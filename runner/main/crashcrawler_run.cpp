@@ -42,8 +42,11 @@ int main(int argc, char** argv) {
   spdlog::set_pattern("crashcrawler: %v");
   spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::warn);
 
-  block_supervised_signals();
-  const Result<int> status = run_pipeline(options);
+  const bool replays = !options.replay_file.empty();
+  if (!replays) {
+    block_supervised_signals();
+  }
+  const Result<int> status = replays ? replay_pipeline(options) : run_pipeline(options);
   if (!status) {
     spdlog::error("{}", status.error().message);
     return status.error().exit_status;

@@ -70,6 +70,14 @@ uint32_t parse_ring_size(const std::string& text) {
   return static_cast<uint32_t>(std::bit_ceil(parse_size(text, 256 << 10, 1 << 30)));
 }
 
+// An empty one, from a variable that was not set, would read as if the option had not been given.
+const std::string& file_name(const std::string& word) {
+  if (word.empty()) {
+    throw CLI::ValidationError("the name of a file is missing");
+  }
+  return word;
+}
+
 // An option whose word `take` turns into a value; a CLI::ValidationError of it is told with the
 // option's name.
 void declare(CLI::App& app, const std::string& name, const char* type, const char* help,
@@ -134,6 +142,11 @@ void declare_options(CLI::App& app, RunOptions& options) {
   declare(app, "--ring-size", "BYTES",
           "Buffer between the kernel and us, rounded up to a power of two (default: 16M)",
           [&options](const std::string& word) { options.ring_bytes = parse_ring_size(word); });
+  declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
+          [&options](const std::string& word) { options.record_file = file_name(word); });
+  declare(app, "--replay", "FILE",
+          "Run no command: write the reports of the run that --record stored in FILE",
+          [&options](const std::string& word) { options.replay_file = file_name(word); });
   app.add_flag("-v,--verbose", options.verbose, "Say on stderr what is being done");
   app.set_version_flag("--version", "crashcrawler-run " CRASHCRAWLER_VERSION);
 }
@@ -142,7 +155,8 @@ void declare_options(CLI::App& app, RunOptions& options) {
 class UsageFormatter : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: crashcrawler-run [options] -- command [arguments...]\n";
+    return "Usage: crashcrawler-run [options] -- command [arguments...]\n"
+           "       crashcrawler-run [options] --replay FILE\n";
   }
 };
 
@@ -183,7 +197,13 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
     return usage_error(
         app, "unknown option " + rest.front() + " (did you forget `--` before the command?)");
   }
-  if (rest.empty()) {
+  if (!options.replay_file.empty() && !options.record_file.empty()) {
+    return usage_error(app, "--replay has nothing to --record");
+  }
+  if (!options.replay_file.empty() && !rest.empty()) {
+    return usage_error(app, "--replay runs no command, but there is one: " + rest.front());
+  }
+  if (options.replay_file.empty() && rest.empty()) {
     return usage_error(app, "no command to run");
   }
   options.command.arguments = std::move(rest);

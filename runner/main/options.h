@@ -25,6 +25,8 @@ struct RunOptions {
   uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
   uint32_t ring_bytes = 16 << 20;          // power of two
+  std::string record_file;                 // empty: the run is not recorded
+  std::string replay_file;                 // empty: `command` is run; else this run is replayed
   bool verbose = false;
   Command command;
 };

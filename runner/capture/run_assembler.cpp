@@ -1,0 +1,63 @@
+#include "runner/capture/run_assembler.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "runner/capture/messages.h"
+#include "runner/capture/pin_files.h"
+
+namespace crashcrawler {
+
+RunAssembler::RunAssembler(const Circumstances& circumstances)
+    : assembler_([this](RawCrash& crash) { pin_files(crash, captured_.files); },
+                 circumstances.boot_to_wall) {
+  captured_.wrapper_pid = circumstances.wrapper_pid;
+}
+
+void RunAssembler::take(std::string_view message) {
+  if (is(ProbeMessage::ready, message)) {
+    take_ready(text_of(message));
+  } else if (is(ProbeMessage::end, message) && message.size() == sizeof totals_) {
+    std::memcpy(&totals_, message.data(), sizeof totals_);
+    ended_ = true;
+  } else {
+    assembler_.feed(message);
+  }
+}
+
+void RunAssembler::take_ready(std::string_view text) {
+  std::istringstream lines{std::string(text)};
+  std::getline(lines, cgroup_);
+  std::string pid;
+  std::getline(lines, pid);
+  captured_.probe_pid = static_cast<pid_t>(std::atoi(pid.c_str()));
+  std::string degraded;
+  std::getline(lines, degraded);
+  if (!degraded.empty()) {
+    captured_.health.degraded.push_back(degraded);
+  }
+}
+
+Captured RunAssembler::finish() {
+  captured_.crashes = assembler_.take();
+  Health& health = captured_.health;
+  health.complete = ended_;
+  health.lost_crashes = totals_.counters.lost_crashes;
+  health.lost_records = totals_.counters.lost_records;
+  if (!ended_) {
+    health.degraded.push_back("the collector ended before the run did: later crashes are missing");
+  }
+  if (totals_.missed_runs > 0) {
+    health.degraded.push_back("the kernel skipped " + std::to_string(totals_.missed_runs) +
+                              " calls of the collector's programs");
+  }
+  if (assembler_.malformed_records() > 0) {
+    health.degraded.push_back(std::to_string(assembler_.malformed_records()) +
+                              " records could not be read");
+  }
+  return std::move(captured_);
+}
+
+}  // namespace crashcrawler

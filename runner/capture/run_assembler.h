@@ -1,0 +1,40 @@
+// The probe's messages of one run become what was captured: the same for a live run and for a
+// recorded one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "runner/capture/crash_assembler.h"
+#include "runner/capture/crash_source.h"
+#include "runner/capture/probe_protocol.h"
+
+namespace crashcrawler {
+
+class RunAssembler {
+ public:
+  explicit RunAssembler(const Circumstances& circumstances);
+  RunAssembler(const RunAssembler&) = delete;
+  RunAssembler& operator=(const RunAssembler&) = delete;
+
+  // READY, a record or END. The files of a crash are opened the moment it is complete.
+  void take(std::string_view message);
+
+  bool has_ended() const { return ended_; }  // END has come
+  const std::string& cgroup() const { return cgroup_; }
+  pid_t probe_pid() const { return captured_.probe_pid; }
+
+  // Nothing more will come. To be called once.
+  Captured finish();
+
+ private:
+  void take_ready(std::string_view text);
+
+  Captured captured_;
+  CrashAssembler assembler_;
+  std::string cgroup_;
+  EndMessage totals_{};
+  bool ended_ = false;
+};
+
+}  // namespace crashcrawler
