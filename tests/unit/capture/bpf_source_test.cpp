@@ -7,7 +7,9 @@
 
 #include <thread>
 
+#include "runner/base/file.h"
 #include "runner/capture/probe_protocol.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/capture/records.h"
 
 namespace crashcrawler {
@@ -26,7 +28,11 @@ class FakeProbe {
     far_.reset(ends[1]);
   }
 
-  UniqueFd take_far_end() { return std::move(far_); }
+  // The source at the other end. What it records goes nowhere, or to `recording`.
+  Result<BpfSource> begin() { return begin(nothing_); }
+  Result<BpfSource> begin(Recording& recording) {
+    return BpfSource::begin(std::move(far_), 42, {}, {4711, {}}, recording);
+  }
   void hang_up() { near_.reset(); }
 
   void send(std::string_view bytes) const {
@@ -55,15 +61,15 @@ class FakeProbe {
 
  private:
   UniqueFd near_, far_;
+  Recording nothing_;
 };
 
 TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
   FakeProbe probe;
   probe.send_text(ProbeMessage::ready, "/sys/fs/cgroup/run\n4242\nno map here");
-  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  Result<BpfSource> source = probe.begin();
   ASSERT_TRUE(source) << source.error().message;
   EXPECT_EQ(source->cgroup(), "/sys/fs/cgroup/run");
-  EXPECT_EQ(source->probe_pid(), 4242);
   EXPECT_EQ(probe.receive<BeginMessage>().held_pid, 42);
 
   source->kill_tree();
@@ -75,6 +81,8 @@ TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
   const Captured captured = source->finish();
 
   ASSERT_EQ(captured.crashes.size(), 1u);
+  EXPECT_EQ(captured.probe_pid, 4242);
+  EXPECT_EQ(captured.wrapper_pid, 4711);
   EXPECT_TRUE(captured.health.complete);
   EXPECT_EQ(captured.health.lost_crashes, 2u);
   EXPECT_THAT(captured.health.degraded, ElementsAre("no map here"));
@@ -83,7 +91,7 @@ TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
 TEST(BpfSource, MessagesMayArriveInAnyPieces) {
   FakeProbe probe;
   probe.send_text(ProbeMessage::ready, "/cgroup");
-  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  Result<BpfSource> source = probe.begin();
   ASSERT_TRUE(source);
   const std::string stream = process_record() + exit_record();
   for (size_t i = 0; i < stream.size(); i += 7) {
@@ -97,7 +105,7 @@ TEST(BpfSource, MessagesMayArriveInAnyPieces) {
 TEST(BpfSource, TheReasonOfTheProbeIsTheError) {
   FakeProbe probe;
   probe.send_text(ProbeMessage::failed, "no cgroup2; mount one");
-  const Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  const Result<BpfSource> source = probe.begin();
 
   ASSERT_FALSE(source);
   EXPECT_EQ(source.error().message, "no cgroup2; mount one");
@@ -105,16 +113,15 @@ TEST(BpfSource, TheReasonOfTheProbeIsTheError) {
 
 TEST(BpfSource, AProbeThatSaysNothingIsAnError) {
   FakeProbe probe;
-  UniqueFd far = probe.take_far_end();
   probe.hang_up();
 
-  EXPECT_FALSE(BpfSource::begin(std::move(far), 42, {}));
+  EXPECT_FALSE(probe.begin());
 }
 
 TEST(BpfSource, AProbeThatDiesInTheMiddleOfARecordLosesNothingSilently) {
   FakeProbe probe;
   probe.send_text(ProbeMessage::ready, "/cgroup");
-  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  Result<BpfSource> source = probe.begin();
   ASSERT_TRUE(source);
   probe.send(process_record());
   probe.send(std::string_view(exit_record()).substr(0, 30));
@@ -130,12 +137,37 @@ TEST(BpfSource, AProbeThatDiesInTheMiddleOfARecordLosesNothingSilently) {
 TEST(BpfSource, AnAbsurdSizeEndsTheStreamInsteadOfTheProgram) {
   FakeProbe probe;
   probe.send_text(ProbeMessage::ready, "/cgroup");
-  Result<BpfSource> source = BpfSource::begin(probe.take_far_end(), 42, {});
+  Result<BpfSource> source = probe.begin();
   ASSERT_TRUE(source);
   const MessageHeader absurd{CC_RECORD_PROCESS, CC_RECORD_VERSION, 0xffffffff};
   probe.send({reinterpret_cast<const char*>(&absurd), sizeof absurd});
 
   EXPECT_FALSE(source->finish().health.complete);
+}
+
+TEST(BpfSource, WhatTheProbeSaysIsOnDiskBeforeTheRunIsOver) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.path() + "/recording";
+  Result<Recording> recording = Recording::create(path, {}, {});
+  ASSERT_TRUE(recording) << recording.error().message;
+  const std::string before = *read_file(path);
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/cgroup");
+  {
+    Result<BpfSource> source = probe.begin(*recording);
+    ASSERT_TRUE(source);
+    probe.send(process_record());
+    probe.send(exit_record());
+    probe.send_end(0);
+    EXPECT_EQ(source->finish().crashes.size(), 1u);
+  }
+  const std::string after = *read_file(path);
+
+  ASSERT_TRUE(after.starts_with(before));
+  EXPECT_EQ(after.size() - before.size(),
+            sizeof(MessageHeader) + 7 + process_record().size() + exit_record().size() +
+                sizeof(EndMessage));
+  EXPECT_THAT(after, HasSubstr(process_record() + exit_record()));
 }
 
 }  // namespace

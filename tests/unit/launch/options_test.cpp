@@ -83,6 +83,17 @@ TEST(Options, AreTaken) {
   EXPECT_EQ(parsed({"--linger", "0s", "x"}).linger.count(), 0);
 }
 
+TEST(Options, ARunIsRecordedOrReplayed) {
+  const RunOptions recorded = parsed({"--record", "some file", "--", "x", "--replay", "y"});
+  EXPECT_EQ(recorded.record_file, "some file");
+  EXPECT_EQ(recorded.replay_file, "");
+  EXPECT_THAT(recorded.command.arguments, ElementsAre("x", "--replay", "y"));
+  const RunOptions replayed = parsed({"--replay", "some file", "--fail-on", "never"});
+  EXPECT_EQ(replayed.replay_file, "some file");
+  EXPECT_EQ(replayed.fail_on, FailOn::never);
+  EXPECT_EQ(parsed({"--replay=x", "--"}).replay_file, "x");
+}
+
 TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
   const struct {
     Words arguments;
@@ -91,6 +102,11 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{}, "no command to run"},
       {{"--"}, "no command to run"},
       {{"-v"}, "no command to run"},
+      {{"--record", "", "--", "x"}, "--record: the name of a file is missing"},
+      {{"--replay", ""}, "--replay: the name of a file is missing"},
+      {{"--replay", "r", "--", "x", "y"}, "--replay runs no command, but there is one: x"},
+      {{"--replay", "r", "x"}, "--replay runs no command, but there is one: x"},
+      {{"--replay", "r", "--record", "s"}, "--replay has nothing to --record"},
       {{"--bogus", "--", "true"},
        "unknown option --bogus (did you forget `--` before the command?)"},
       {{"--bogus"}, "unknown option --bogus"},
@@ -123,7 +139,8 @@ TEST(Options, HelpAndVersionAreNoMistake) {
   EXPECT_EQ(help.exit_status, 0);
   for (const char* option :
        {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user", "--fail-on",
-        "--best-effort", "--stack-size", "--thread-stack-size", "--ring-size", "--verbose"}) {
+        "--best-effort", "--stack-size", "--thread-stack-size", "--ring-size", "--record",
+        "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);
