@@ -164,9 +164,8 @@ TEST(BpfSource, WhatTheProbeSaysIsOnDiskBeforeTheRunIsOver) {
   const std::string after = *read_file(path);
 
   ASSERT_TRUE(after.starts_with(before));
-  EXPECT_EQ(after.size() - before.size(),
-            sizeof(MessageHeader) + 7 + process_record().size() + exit_record().size() +
-                sizeof(EndMessage));
+  EXPECT_EQ(after.size() - before.size(), sizeof(MessageHeader) + 7 + process_record().size() +
+                                              exit_record().size() + sizeof(EndMessage));
   EXPECT_THAT(after, HasSubstr(process_record() + exit_record()));
 }
 

@@ -48,7 +48,8 @@ TEST(MessageReader, AStreamLargerThanItsBufferLosesNothing) {
   std::string stream;
   std::vector<std::string> sent;
   for (size_t i = 0; i < 100; ++i) {
-    sent.emplace_back(kMaxMessageBytes - sizeof(MessageHeader) - i, static_cast<char>('a' + i % 26));
+    sent.emplace_back(kMaxMessageBytes - sizeof(MessageHeader) - i,
+                      static_cast<char>('a' + i % 26));
     stream += message(sent.back());
   }
   EXPECT_EQ(texts_in(stream), sent);

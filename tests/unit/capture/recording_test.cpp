@@ -120,8 +120,8 @@ TEST_F(RecordingTest, TheRunComesBackAsItWas) {
 }
 
 TEST_F(RecordingTest, SoDoItsCrashesAndWhatTheProbeSaid) {
-  const std::string train = process_record() + process_record(6, kOther) + exit_record(6, kOther) +
-                            exit_record();
+  const std::string train =
+      process_record() + process_record(6, kOther) + exit_record(6, kOther) + exit_record();
   const Captured captured =
       replayed(recorded(ready() + train + end_of_run(3), sample_session())).captured;
 
@@ -232,7 +232,7 @@ TEST_F(RecordingTest, WhatIsNoRecordingIsRefused) {
   EXPECT_THAT(refused(""), HasSubstr("is no recording"));
   EXPECT_THAT(refused("crash"), HasSubstr("is no recording"));
   EXPECT_THAT(refused(std::string(4096, '\0')), HasSubstr("is no recording"));
-  EXPECT_THAT(refused("\x7f" "ELF"), HasSubstr("is no recording"));
+  EXPECT_THAT(refused("\177ELF"), HasSubstr("is no recording"));
   EXPECT_THAT(refused("crashcrawler-recording 2\n"), HasSubstr("of another format"));
   EXPECT_THAT(refused("crashcrawler-recording 10\n"), HasSubstr("of another format"));
   EXPECT_THAT(refused(std::string(kRecordingMagic)), HasSubstr("does not say what was run"));

@@ -137,10 +137,9 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
 TEST(Options, HelpAndVersionAreNoMistake) {
   const TextToPrint help = refused({"--help"});
   EXPECT_EQ(help.exit_status, 0);
-  for (const char* option :
-       {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user", "--fail-on",
-        "--best-effort", "--stack-size", "--thread-stack-size", "--ring-size", "--record",
-        "--replay", "--verbose"}) {
+  for (const char* option : {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user",
+                             "--fail-on", "--best-effort", "--stack-size", "--thread-stack-size",
+                             "--ring-size", "--record", "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);
