@@ -118,7 +118,7 @@ Result<int> run_pipeline(const RunOptions& options) {
     session.soft_errors.push_back(recorded.error().message);
   }
 
-  const Result<int> status = report_on(std::move(session), std::move(captured), options);
+  Result<int> status = report_on(std::move(session), std::move(captured), options);
 
   // Nothing of ours is left when we end: the probe has detached and removed the cgroup.
   collector.end();
@@ -126,7 +126,7 @@ Result<int> run_pipeline(const RunOptions& options) {
 }
 
 Result<int> replay_pipeline(const RunOptions& options) {
-  // The reports belong to whom they would belong after a run, and as root we open nothing that a file tells us to.
+  // As after a run, root on somebody's behalf is that user before anything is opened.
   const Result<std::optional<TargetUser>> user = target_user(options.user);
   if (!user) {
     return user.error();
@@ -136,6 +136,8 @@ Result<int> replay_pipeline(const RunOptions& options) {
       return dropped.error();
     }
   }
+
+  // What is wrong with the recording or the output is said before the old reports are touched.
   Result<RecordedSource> source = RecordedSource::open(options.replay_file);
   if (!source) {
     return source.error();
@@ -143,6 +145,8 @@ Result<int> replay_pipeline(const RunOptions& options) {
   if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
     return prepared.error();
   }
+
+  // What was known of the run, and everything that was captured.
   Replayed run = source->finish();
   return report_on(std::move(run.session), std::move(run.captured), options);
 }
