@@ -36,11 +36,11 @@ std::string text_of(const char (&field)[Size]) {
   return {field, ::strnlen(field, Size)};
 }
 
+// Wraps where a hostile recording wants it to.
 std::chrono::system_clock::time_point wall_time(uint64_t boot_ns,
                                                 std::chrono::nanoseconds boot_to_wall) {
-  return std::chrono::system_clock::time_point(
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::nanoseconds(boot_ns) + boot_to_wall));
+  const auto ns = static_cast<int64_t>(boot_ns + static_cast<uint64_t>(boot_to_wall.count()));
+  return std::chrono::system_clock::time_point(std::chrono::nanoseconds(ns));
 }
 
 // siginfo_t as asm-generic/siginfo.h lays it out on a 64-bit kernel.
