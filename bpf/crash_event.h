@@ -6,7 +6,7 @@
  * A death is a train of records with the same key, always in this order:
  *
  *   PROCESS                    identity, siginfo, memory layout             (fatal signal, dying thread)
- *   PARENT*  SENDER?  PATH{exe,cwd,cgroup}  BYTES{argv}*  VARIABLE*
+ *   PARENT*  SENDER?  PATH{exe,cwd,root,cgroup}  BYTES{argv}*  VARIABLE*
  *   THREAD  BYTES{stack}*      the dying thread, then the others as the kernel brings them down
  *   BYTES{text}*               what a sanitizer had to say, where its memory shows it
  *   FIRST_SIGNAL?  BYTES*      a fault of the dying thread that went to a handler, and the stack it happened on
@@ -144,10 +144,17 @@ struct cc_parent {
   char command[CC_COMMAND_SIZE]; /* the argument block as execve(2) left it, cut at this size */
 };
 
-enum cc_path_purpose { CC_PATH_EXE = 1, CC_PATH_CWD = 2, CC_PATH_MAPPING = 3, CC_PATH_CGROUP = 4 };
+enum cc_path_purpose {
+  CC_PATH_EXE = 1,
+  CC_PATH_CWD = 2,
+  CC_PATH_MAPPING = 3,
+  CC_PATH_CGROUP = 4,
+  CC_PATH_ROOT = 5, /* the root directory of the process, "/" without chroot(2) */
+};
 enum cc_path_flags { CC_PATH_DELETED = 1, CC_PATH_TRUNCATED = 2 };
 
-/* A path as the dentry tree has it: components deepest first, each with its NUL, `length` bytes in
+/* A path as the dentry tree has it, from the caller's root directory, or, in another mount namespace than his, from that
+ * of the process: components deepest first, each with its NUL, `length` bytes in
  * all. The record ends after `length` bytes. Written before the first MAPPING of that file. */
 struct cc_path {
   struct cc_record header;
@@ -222,7 +229,8 @@ struct cc_exit {
   __u32 oom_killed;     /* the kernel chose it as the victim of memory shortage */
   __u32 mappings_state; /* enum cc_mappings_state */
   __u32 environment;    /* enum cc_environment */
-  __u32 reserved;
+  __u32
+      called_off; /* 1: no PROCESS was sent, the THREADs were for nothing: it exited for reasons of its own */
 };
 
 /* The newest core signal of the dying thread that went to a handler. Whether the handler had returned is seen from the

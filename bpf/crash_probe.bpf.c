@@ -32,26 +32,27 @@ static __always_inline struct crash* find_crash(struct task_struct* task) {
   return bpf_map_lookup_elem(&crashes, &tgid);
 }
 
+// The state of `task`'s process, fresh, or as another thread has begun it this very moment on another CPU. NULL: there is
+// no room.
 static __noinline struct crash* begin_crash(struct task_struct* task) {
   struct crash fresh = {};
   __u32 tgid = task->tgid;
 
   fresh.key = key_of(task);
-  if (bpf_map_update_elem(&crashes, &tgid, &fresh, BPF_NOEXIST)) {
-    return NULL;
-  }
+  bpf_map_update_elem(&crashes, &tgid, &fresh, BPF_NOEXIST);
   return bpf_map_lookup_elem(&crashes, &tgid);
 }
 
-// The dying thread, and what only it can tell. False: there was no room even for the first record. (Not inlined: the
-// 512 bytes of stack are counted along the calls.)
-static __noinline bool describe(struct crash* crash, struct task_struct* task, __u32 cause,
-                                int signal, void* info) {
+// The dying thread, and what only it can tell. (Not inlined: the 512 bytes of stack are counted along the calls.)
+static __noinline int describe(struct crash* crash, struct task_struct* task, __u32 cause,
+                               int signal, void* info) {
   bool may_have_spoken = cause == CC_CAUSE_EXIT || signal == SIGNAL_ABRT;
 
   crash->described = 1;
   if (!emit_process(crash, task, cause, signal, info)) {
-    return false;
+    crash->given_up = 1;
+    COUNT(lost_crashes);
+    return 0;
   }
   emit_surroundings(crash);
   emit_environment(crash);
@@ -63,7 +64,7 @@ static __noinline bool describe(struct crash* crash, struct task_struct* task, _
   if (cause != CC_CAUSE_KILLED) {
     emit_first_signal(crash, task, crash_stack_bytes, STACK_PATIENCE);
   }
-  return true;
+  return 0;
 }
 
 // Why the group of `task` is being brought down, which this thread sees as a SIGKILL; 0: it is not (a sibling's exec
@@ -86,7 +87,7 @@ SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* action) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct crash* crash;
-  __u32 tgid = task->tgid, cause = CC_CAUSE_CORE_SIGNAL;
+  __u32 cause = CC_CAUSE_CORE_SIGNAL;
   void* handler;
 
   if (!is_fatal_signal(signal)) {
@@ -104,7 +105,9 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
   }
   crash = find_crash(task);
   if (crash) {
-    emit_thread(crash, 0, CC_REDZONE, thread_stack_bytes, OTHER_STACK_PATIENCE);
+    if (!crash->given_up) {
+      emit_thread(crash, 0, CC_REDZONE, thread_stack_bytes, OTHER_STACK_PATIENCE);
+    }
     return 0;
   }
   if (signal == SIGNAL_KILL) {
@@ -123,9 +126,8 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
   }
   if (cause == CC_CAUSE_EXIT) {  // the thread that exits comes by on_exit, later
     emit_thread(crash, 0, CC_REDZONE, thread_stack_bytes, OTHER_STACK_PATIENCE);
-  } else if (!describe(crash, task, cause, signal, info)) {
-    bpf_map_delete_elem(&crashes, &tgid);  // nothing more of a crash that nobody could place
-    COUNT(lost_crashes);
+  } else {
+    describe(crash, task, cause, signal, info);
   }
   return 0;
 }
@@ -162,6 +164,9 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct* task) {
   if (in_tree(task)) {
+    if (caller_place.root == 0) {  // the first of all is the command
+      remember_caller_place(task);
+    }
     remember_exec(task);
     enter_list(task);  // the command itself was not forked by a process of the tree
   }
@@ -172,6 +177,9 @@ static __always_inline void emit_exit(struct crash* crash, struct task_struct* t
   struct cc_exit* record;
   __u32 tgid = crash->key.tgid;
 
+  if (crash->given_up) {
+    goto forget;
+  }
   RESERVE(record, crash, CC_RECORD_EXIT, goto forget);
   record->time_ns = bpf_ktime_get_boot_ns();
   record->exit_code = BPF_CORE_READ(task, signal, group_exit_code);
@@ -181,22 +189,23 @@ static __always_inline void emit_exit(struct crash* crash, struct task_struct* t
   record->mappings = crash->mappings;
   record->mappings_state = crash->progress & WALKED ? CC_MAPPINGS_WALKED : CC_MAPPINGS_NONE;
   record->environment = crash->environment;
-  record->reserved = 0;
+  record->called_off = !crash->described;
   bpf_ringbuf_submit(record, 0);
 forget:
   bpf_map_delete_elem(&crashes, &tgid);
 }
 
-// Whether a thread that exits by itself is worth a look: it may be the handler of its fault that exits, or a sanitizer.
+// Whether the thread that ends its process by an exit is worth a look: it may be the handler of its fault that exits, or
+// a sanitizer.
 static __always_inline bool exits_suspiciously(struct task_struct* task) {
   int code = BPF_CORE_READ(task, signal, group_exit_code);
+  __u64 place = exit_call(task);
 
-  return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT_FLAG && code != 0 &&
-         !(code & 0x7f) &&
-         (bpf_task_storage_get(&first_signals, task, 0, 0) || ends_by_own_system_call(task));
+  return place != 0 && code != 0 && !(code & 0x7f) &&
+         (bpf_task_storage_get(&first_signals, task, 0, 0) || !is_in_libc(task, place));
 }
 
-// The state of a process that dies inside the tree; begun here when nothing but its exit tells of it.
+// The state of a process that dies inside the tree, if it is to be told of; begun here when nothing but its exit tells.
 static __always_inline struct crash* dying(struct task_struct* task) {
   struct crash* crash;
 
@@ -210,6 +219,9 @@ static __always_inline struct crash* dying(struct task_struct* task) {
   if (!crash) {
     COUNT(deaths);
     crash = begin_crash(task);
+    if (!crash) {
+      COUNT(lost_crashes);
+    }
   }
   if (crash) {
     describe(crash, task, CC_CAUSE_EXIT, 0, NULL);
@@ -219,7 +231,7 @@ static __always_inline struct crash* dying(struct task_struct* task) {
 
 // One thread walks, the first that comes.
 static __always_inline bool begin_walk(struct crash* crash) {
-  return __sync_val_compare_and_swap(&crash->progress, 0, WALKING) == 0;
+  return !crash->given_up && __sync_val_compare_and_swap(&crash->progress, 0, WALKING) == 0;
 }
 
 // When the last thread has been here meanwhile it left the end to this one.

@@ -19,6 +19,8 @@ struct crash {
   __u32 progress;    /* enum progress */
   __u32 described;   /* PROCESS has been sent */
   __u32 environment; /* enum cc_environment */
+  __u32 given_up;    /* PROCESS did not fit: nothing more of a crash that nobody could place */
+  __u32 reserved;
 };
 
 /* Threads of one process exit on several CPUs at once. One of them walks the memory map; the record

@@ -41,6 +41,31 @@ static __always_inline __u32 copy_auxv(__u64* to, struct mm_struct* mm) {
   return bytes / sizeof(__u64);
 }
 
+/* A file on overlayfs is mapped through a file of the layer below; the path that the program has opened lies beside it
+ * since Linux 6.8: commit def3ae83da02 ("fs: store real path instead of fake path in backing file f_path"). The flag
+ * that tells such files, FMODE_BACKING, has moved from bit 25 to bit 24 since, and bit 25 now means something else; so
+ * what lies there is believed when it is a path: a mount and a dentry of one file system. */
+static __always_inline void user_path(struct file* file, struct path* path) {
+  enum { MAY_BE_BACKING = 3 << 24 };
+  struct backing_file___6_8* backing = (void*)file;
+  struct super_block* system = NULL;
+  struct vfsmount* mnt;
+  struct dentry* dentry;
+
+  if (bpf_core_field_exists(backing->user_path) && BPF_CORE_READ(file, f_mode) & MAY_BE_BACKING) {
+    bpf_probe_read_kernel(path, sizeof(*path),
+                          (void*)file + bpf_core_field_offset(backing->user_path));
+    mnt = path->mnt;
+    dentry = path->dentry;
+    system = BPF_CORE_READ(dentry, d_sb);
+    if (system != NULL && system == BPF_CORE_READ(mnt, mnt_sb)) {
+      return;
+    }
+  }
+  path->mnt = BPF_CORE_READ(file, f_path.mnt);
+  path->dentry = BPF_CORE_READ(file, f_path.dentry);
+}
+
 /* kernfs_node.parent became __parent, under RCU, with Linux 6.15: commit 633488947ef6 ("kernfs: Use RCU to access
  * kernfs_node::parent."). */
 static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* node) {

@@ -126,7 +126,7 @@ static __always_inline void remember_exec(struct task_struct* task) {
   struct lineage* known;
   struct command_line* line;
   __u64 arg_start = BPF_CORE_READ(task, mm, arg_start);
-  __u64 length = BPF_CORE_READ(task, mm, arg_end) - arg_start;
+  __s64 length = BPF_CORE_READ(task, mm, arg_end) - arg_start;
   __u32 zero = 0;
 
   fresh.self = key_of(task);
@@ -144,6 +144,9 @@ static __always_inline void remember_exec(struct task_struct* task) {
   line = bpf_map_lookup_elem(&command_line_scratch, &zero);
   if (!line) {
     return;
+  }
+  if (length < 0) {
+    length = 0;
   }
   if (length > CC_COMMAND_SIZE) {
     length = CC_COMMAND_SIZE;

@@ -29,7 +29,6 @@ static __always_inline void emit_mapping(struct crash* crash, struct vm_area_str
 
 struct mapping_walk {
   struct crash* crash;
-  struct task_struct* task;
   struct file* last_file; /* consecutive regions of one file share one PATH */
 };
 
@@ -40,7 +39,7 @@ static __always_inline void take_mapping(struct mapping_walk* walk, struct vm_ar
     return;
   }
   if (file && file != walk->last_file) {
-    emit_file(walk->crash, walk->task, SCRATCH_EXIT, CC_PATH_MAPPING, file);
+    emit_file(walk->crash, SCRATCH_EXIT, CC_PATH_MAPPING, file);
     walk->last_file = file;
   }
   emit_mapping(walk->crash, vma, file);
@@ -48,7 +47,7 @@ static __always_inline void take_mapping(struct mapping_walk* walk, struct vm_ar
 
 /* True when the map was walked: not when its lock was held at this moment (-EBUSY); the next thread tries again. */
 static __always_inline bool walk_by_iterator(struct crash* crash, struct task_struct* task) {
-  struct mapping_walk mappings = {.crash = crash, .task = task};
+  struct mapping_walk mappings = {.crash = crash};
   struct bpf_iter_task_vma walk;
   struct vm_area_struct* vma;
   int opened = bpf_iter_task_vma_new(&walk, task, 0);
@@ -161,7 +160,6 @@ static __noinline bool walk_by_tree(struct crash* crash, struct task_struct* tas
   __u64 root;
 
   walk.mappings.crash = crash;
-  walk.mappings.task = task;
   walk.mm = mm;
   root = (__u64)BPF_CORE_READ(mm, mm_mt.ma_root);
   if (!is_kernel_address(root)) {

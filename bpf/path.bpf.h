@@ -3,7 +3,8 @@
  * The path of a file, without bpf_d_path(): that helper is for sleepable and a few listed hooks
  * only, not for tracepoints. So the dentries are walked up here, across mount points, as
  * prepend_path() of fs/d_path.c does, and each name is appended as it comes: deepest first. User
- * space turns them round. The walk takes no lock; a rename at the same moment may give a mixture,
+ * space turns them round. A path begins at the root directory of the caller, as he would open it; in a mount namespace
+ * of its own at that of the process, which /proc/PID/root leads to. The walk takes no lock; a rename at the same moment may give a mixture,
  * which the inode in the record shows.
  */
 #ifndef CRASHCRAWLER_BPF_PATH_BPF_H
@@ -30,12 +31,17 @@ struct {
   __type(value, struct path_scratch);
 } path_scratches SEC(".maps");
 
+/* The caller's, as the command has inherited it: kernel addresses, to be compared only. */
+struct {
+  __u64 mount_namespace, root, root_mount;
+} caller_place;
+
 struct path_walk {
   struct cc_path* record;
   struct dentry* dentry;
   struct mount* mount;
-  struct dentry* root; /* where the path begins: the root directory of the dying process */
-  struct mount* root_mount;
+  __u64 root; /* where the path begins */
+  __u64 root_mount;
 };
 
 enum { NAME_BYTES = 256 }; /* NAME_MAX and the NUL */
@@ -64,13 +70,13 @@ static long path_step(__u32 index, struct path_walk* walk) {
   struct dentry *dentry = walk->dentry, *parent = BPF_CORE_READ(dentry, d_parent);
   struct mount *mount = walk->mount, *above;
 
-  if (dentry == walk->root && mount == walk->root_mount) {
+  if ((__u64)dentry == walk->root && (__u64)mount == walk->root_mount) {
     walk->record->flags &= ~CC_PATH_TRUNCATED;
     return 1;
   }
   if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
     above = BPF_CORE_READ(mount, mnt_parent);
-    if (above == mount || dentry == NULL) { /* the root of the mount tree: outside of his root */
+    if (above == mount || dentry == NULL) { /* the root of the mount tree: outside of that root */
       walk->record->flags &= ~CC_PATH_TRUNCATED;
       return 1;
     }
@@ -83,6 +89,16 @@ static long path_step(__u32 index, struct path_walk* walk) {
   }
   walk->dentry = parent;
   return 0;
+}
+
+static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
+  return (void*)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+static __always_inline void remember_caller_place(struct task_struct* command) {
+  caller_place.mount_namespace = (__u64)BPF_CORE_READ(command, nsproxy, mnt_ns);
+  caller_place.root = (__u64)BPF_CORE_READ(command, fs, root.dentry);
+  caller_place.root_mount = (__u64)mount_of(BPF_CORE_READ(command, fs, root.mnt));
 }
 
 static __always_inline void begin_path(struct cc_path* record, struct crash* crash, __u16 purpose) {
@@ -107,14 +123,11 @@ static __always_inline void send_path(struct cc_path* record, struct crash* cras
   }
 }
 
-static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
-  return (void*)mnt - bpf_core_field_offset(struct mount, mnt);
-}
-
-static __always_inline void emit_path(struct crash* crash, struct task_struct* task, __u32 slot,
-                                      __u16 purpose, struct vfsmount* mnt, struct dentry* dentry,
+static __always_inline void emit_path(struct crash* crash, __u32 slot, __u16 purpose,
+                                      struct vfsmount* mnt, struct dentry* dentry,
                                       struct inode* inode) {
   struct path_scratch* scratch = bpf_map_lookup_elem(&path_scratches, &slot);
+  struct task_struct* task = bpf_get_current_task_btf();
   struct path_walk walk;
   struct cc_path* record;
 
@@ -135,17 +148,23 @@ static __always_inline void emit_path(struct crash* crash, struct task_struct* t
   walk.record = record;
   walk.dentry = dentry;
   walk.mount = mount_of(mnt);
-  walk.root = BPF_CORE_READ(task, fs, root.dentry);
-  walk.root_mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
+  walk.root = caller_place.root;
+  walk.root_mount = caller_place.root_mount;
+  if ((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) != caller_place.mount_namespace) {
+    walk.root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+    walk.root_mount = (__u64)mount_of(BPF_CORE_READ(task, fs, root.mnt));
+  }
   bpf_loop(CC_PATH_COMPONENTS, path_step, &walk, 0);
   send_path(record, crash);
   scratch->busy = 0;
 }
 
-static __always_inline void emit_file(struct crash* crash, struct task_struct* task, __u32 slot,
-                                      __u16 purpose, struct file* file) {
-  emit_path(crash, task, slot, purpose, BPF_CORE_READ(file, f_path.mnt),
-            BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
+static __always_inline void emit_file(struct crash* crash, __u32 slot, __u16 purpose,
+                                      struct file* file) {
+  struct path path = {};
+
+  user_path(file, &path);
+  emit_path(crash, slot, purpose, path.mnt, path.dentry, BPF_CORE_READ(file, f_inode));
 }
 
 struct cgroup_walk {

@@ -32,20 +32,24 @@ static long look_at_caller(struct task_struct* task, struct vm_area_struct* vma,
   return 0;
 }
 
-/* True when `task` is in exit_group(2), and not by way of the C library. When its memory map is locked at this moment
- * by another thread: true too, for user space can tell later. */
-static __always_inline bool ends_by_own_system_call(struct task_struct* task) {
+/* Where in the program `task` has called exit_group(2), which it is in; 0: it is not. */
+static __always_inline __u64 exit_call(struct task_struct* task) {
   enum { EXIT_GROUP = 231, EXIT_GROUP_32 = 252 };
-  struct caller_of_exit caller = {};
   __u64 call_and_place[2] = {}; /* pt_regs.orig_ax, pt_regs.ip */
 
   bpf_probe_read_kernel(call_and_place, sizeof(call_and_place),
                         (void*)bpf_task_pt_regs(task) + 15 * 8);
-  if (call_and_place[0] != EXIT_GROUP && call_and_place[0] != EXIT_GROUP_32) {
-    return false;
-  }
-  bpf_find_vma(task, call_and_place[1], look_at_caller, &caller, 0);
-  return !caller.is_libc;
+  return call_and_place[0] == EXIT_GROUP || call_and_place[0] == EXIT_GROUP_32 ? call_and_place[1]
+                                                                               : 0;
+}
+
+/* Whether the code at `place` is the C library's. When the memory map is locked at this moment by another thread: false,
+ * for user space can tell later. */
+static __always_inline bool is_in_libc(struct task_struct* task, __u64 place) {
+  struct caller_of_exit caller = {};
+
+  bpf_find_vma(task, place, look_at_caller, &caller, 0);
+  return caller.is_libc;
 }
 
 struct report_walk {

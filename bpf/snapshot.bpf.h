@@ -116,14 +116,18 @@ __noinline int emit_surroundings(struct crash* crash) {
   }
   emit_lineage(crash);
   emit_sender(crash);
-  emit_file(crash, task, SCRATCH_SIGNAL, CC_PATH_EXE, BPF_CORE_READ(task, mm, exe_file));
-  emit_path(crash, task, SCRATCH_SIGNAL, CC_PATH_CWD, BPF_CORE_READ(task, fs, pwd.mnt),
+  emit_file(crash, SCRATCH_SIGNAL, CC_PATH_EXE, BPF_CORE_READ(task, mm, exe_file));
+  emit_path(crash, SCRATCH_SIGNAL, CC_PATH_CWD, BPF_CORE_READ(task, fs, pwd.mnt),
             BPF_CORE_READ(task, fs, pwd.dentry), NULL);
+  emit_path(crash, SCRATCH_SIGNAL, CC_PATH_ROOT, BPF_CORE_READ(task, fs, root.mnt),
+            BPF_CORE_READ(task, fs, root.dentry), NULL);
   emit_cgroup(crash, task, SCRATCH_SIGNAL);
   if (arg_end > arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE) {
     arg_end = arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE;
   }
-  copy_bytes(crash, CC_BYTES_ARGV, 0, arg_start, arg_end, CC_ARGV_PAGES);
+  if (arg_end > arg_start) { /* it has no end yet while execve(2) is at work */
+    copy_bytes(crash, CC_BYTES_ARGV, 0, arg_start, arg_end, CC_ARGV_PAGES);
+  }
   return 0;
 }
 

@@ -111,10 +111,12 @@ struct dentry {
   struct hlist_bl_node d_hash;
   struct dentry* d_parent;
   struct qstr d_name;
+  struct super_block* d_sb;
 };
 
 struct vfsmount {
   struct dentry* mnt_root;
+  struct super_block* mnt_sb;
 };
 
 struct mount {
@@ -129,8 +131,14 @@ struct path {
 };
 
 struct file {
+  unsigned int f_mode;
   struct path f_path;
   struct inode* f_inode;
+};
+
+/* since Linux 6.8; before, f_path was what the user sees */
+struct backing_file___6_8 {
+  struct path user_path;
 };
 
 struct fs_struct {
@@ -203,6 +211,7 @@ struct task_struct {
   struct mm_struct* mm;
   int pid, tgid;
   int exit_code;
+  unsigned int ptrace;
   struct task_struct* real_parent;
   struct task_struct* group_leader;
   struct pid* thread_pid;

@@ -107,6 +107,7 @@ struct CrashAssembler::Pending {
   RawCrash crash;
   bool has_process = false;
   bool completed = false;
+  bool called_off = false;  // it was no death to be told of after all
   int sender_signal = 0;
   std::chrono::nanoseconds boot_to_wall{};
   std::vector<MemoryRange> argv, report;
@@ -163,7 +164,7 @@ void CrashAssembler::Pending::take(const cc_process& process) {
     note(
         "memory, arguments and registers are withheld: the process ran with other credentials than "
         "the caller (setuid)");
-  } else {
+  } else if (process.arg_end > process.arg_start) {  // not while execve(2) is at work
     argv_bytes = process.arg_end - process.arg_start;
   }
   const size_t words = std::min<size_t>(process.auxv_words, CC_AUXV_WORDS);
@@ -190,6 +191,8 @@ void CrashAssembler::Pending::take(const cc_path& path, size_t available) {
     crash.executable = std::move(text);
   } else if (path.purpose == CC_PATH_CWD) {
     crash.working_directory = std::move(text);
+  } else if (path.purpose == CC_PATH_ROOT) {
+    crash.root_directory = std::move(text);
   } else if (path.purpose == CC_PATH_CGROUP) {
     crash.cgroup = std::move(text);
   } else if (path.purpose == CC_PATH_MAPPING) {
@@ -277,6 +280,7 @@ void CrashAssembler::Pending::take(const cc_variable& record) {
 }
 
 void CrashAssembler::Pending::take(const cc_exit& exit) {
+  called_off = exit.called_off != 0 && !has_process;
   crash.oom_killed = exit.oom_killed != 0;
   crash.environment_is_initial = exit.environment == CC_ENVIRONMENT_INITIAL;
   crash.has_exit = true;
@@ -432,7 +436,9 @@ void CrashAssembler::complete(Pending& pending) {
   pending.finish();
   if (!pending.completed) {
     pending.completed = true;
-    completed_(pending.crash);
+    if (!pending.called_off) {
+      completed_(pending.crash);
+    }
   }
 }
 
@@ -465,7 +471,9 @@ std::vector<RawCrash> CrashAssembler::take() {
       pending->note("the process had not ended when the run did, or its last record is missing");
     }
     complete(*pending);  // also puts in place what came late
-    crashes.push_back(std::move(pending->crash));
+    if (!pending->called_off) {
+      crashes.push_back(std::move(pending->crash));
+    }
   }
   order_.clear();
   index_.clear();

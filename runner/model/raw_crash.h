@@ -110,6 +110,8 @@ struct RawCrash {
   std::string executable;  // path
   std::vector<std::string> arguments;
   std::string working_directory;
+  std::string
+      root_directory;  // "/" without chroot(2); paths are seen from our root, or, in another mount namespace, from its own
   std::string cgroup;  // path in the cgroup2 hierarchy
   std::vector<EnvironmentVariable>
       environment;                      // those of an allow-list of names, as they were at death

@@ -187,6 +187,18 @@ std::string fault_in_words(const CrashReport& report) {
   return meaning + ", " + address + in_parentheses(memory);
 }
 
+// The kernel ends a process with SIGSEGV when execve(2) fails behind the point of no return (begin_new_exec(),
+// fs/exec.c). A fault interrupts no system call: orig_rax is -1 then.
+bool died_in_exec(const CrashReport& report) {
+  const ThreadBacktrace* thread = crashed_thread(report.backtrace);
+  if (!thread || report.raw.signal.number != SIGSEGV || report.raw.signal.code != SI_KERNEL) {
+    return false;
+  }
+  const uint64_t call = thread->registers.orig_rax;
+  return report.raw.architecture == Architecture::i386 ? call == 11 || call == 358
+                                                       : call == 59 || call == 322;
+}
+
 // The sentence part for signals of which the kernel tells no more than SI_KERNEL.
 std::string kernel_signal_in_words(int number) {
   switch (number) {
@@ -241,6 +253,9 @@ std::string cause_in_words(const CrashReport& report) {
     return own_abort ? "aborted"
                      : signal_code_meaning(signal.number, signal.code) + " by " +
                            sender_in_words(report.raw);
+  }
+  if (died_in_exec(report)) {
+    return "execve failed when the old program was gone already: the new one cannot be loaded";
   }
   if (signal.code == SI_KERNEL) {
     return kernel_signal_in_words(signal.number);

@@ -164,6 +164,9 @@ Json process_json(const CrashReport& report) {
   put(json, "executable", std::move(executable));
   put(json, "command_args", raw.arguments);
   put(json, "working_directory", raw.working_directory);
+  if (raw.root_directory != "/") {
+    put(json, "root_directory", raw.root_directory);
+  }
   json["uid"] = raw.uid;
   json["effective_uid"] = raw.effective_uid;
   json["gid"] = raw.gid;

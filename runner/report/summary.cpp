@@ -107,9 +107,11 @@ TextLines troubles(const Session& session) {
                     " seen but not captured");
   }
   if (health.truncated > 0 || health.lost_records > 0) {
-    lines.push_back(fmt::format("{} not complete ({} lost)",
-                                counted(health.truncated, "crash is", "crashes are"),
-                                counted(health.lost_records, "record", "records")));
+    const std::string lost =
+        health.lost_records == 0
+            ? ""
+            : " (" + counted(health.lost_records, "record", "records") + " lost)";
+    lines.push_back(counted(health.truncated, "crash is", "crashes are") + " not complete" + lost);
   }
   append_list(lines, "limited: ", health.degraded, kDegradations);
   append_list(lines, "problem: ", session.soft_errors, kSoftErrors);

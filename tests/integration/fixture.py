@@ -41,6 +41,10 @@ def frames_with_symbols(thread, folder):
     return frames
 
 
+def junit_type(crash):
+    return crash["kind"] if crash["kind"] in ("hang", "oom", "sanitizer") else crash["signal"]
+
+
 class Fixture(unittest.TestCase):
     maxDiff = None
 
@@ -183,7 +187,7 @@ class Fixture(unittest.TestCase):
         self.assertEqual([suite.get("name") for suite in root], ["crashcrawler"])
         self.assertTrue(root[0].findall("testcase"))
         errors = root.findall("testsuite/testcase/error")
-        self.assertEqual([error.get("type") for error in errors], [c["signal"] for c in self.expected["crashes"]])
+        self.assertEqual([error.get("type") for error in errors], [junit_type(c) for c in self.expected["crashes"]])
         for error in errors:
             self.assertLessEqual(len(error.get("message")), 200)
             self.assertEqual(error.text.splitlines()[0], error.get("message"))

@@ -120,6 +120,23 @@ TEST(CrashAssembler, TheReportOfASanitizerIsJoinedUpToItsEnd) {
   EXPECT_EQ(crashes.at(0).report_text, std::string(4096, '=') + "end");
 }
 
+TEST(CrashAssembler, ATrainThatWasCalledOffIsNoDeath) {
+  auto exit = record_of<cc_exit>(CC_RECORD_EXIT);
+  exit.exit_code = 1 << 8;
+  exit.called_off = 1;
+  EXPECT_THAT(assemble({thread_record(4712, false, 0), bytes_of(exit)}), IsEmpty());
+  EXPECT_THAT(assemble({process_record(), bytes_of(exit)}), testing::SizeIs(1))
+      << "PROCESS says it is one";
+}
+
+TEST(CrashAssembler, AnArgumentBlockWithoutAnEndYetIsNotTooLong) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.arg_start = 0x7000;
+  EXPECT_THAT(
+      assemble({bytes_of(process), thread_record(4711, true, 0), exit_record()}).at(0).soft_errors,
+      IsEmpty());
+}
+
 TEST(CrashAssembler, InterleavedProcessesAreKeptApart) {
   constexpr cc_key other{4811, 0, 5};
   const auto crashes =

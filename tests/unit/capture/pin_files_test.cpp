@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -27,6 +28,8 @@ class PinFiles : public testing::Test {
     mapping.executable = true;
     mapping.path = path;
     mapping.inode = status.st_ino;
+    mapping.device_major = major(status.st_dev);
+    mapping.device_minor = minor(status.st_dev);
     RawCrash crash;
     crash.mappings.push_back(mapping);
     return crash;
@@ -50,6 +53,33 @@ TEST_F(PinFiles, AFileStaysReadableAfterItIsDeleted) {
   char content[5] = "";
   ASSERT_EQ(::pread(pinned.fd.get(), content, 4, 0), 4);
   EXPECT_STREQ(content, "code");
+}
+
+TEST_F(PinFiles, TheSameInodeNumberOnAnotherDeviceIsAnotherFile) {
+  RawCrash crash = crash_with(file("program", "code"));
+  ++crash.mappings[0].device_minor;
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).changed);
+}
+
+TEST_F(PinFiles, OfANamespaceThatIsGoneTheSameFileIsStillTakenFromOurRoot) {
+  RawCrash crash = crash_with(file("program", "code"));
+  crash.mount_namespace = 1;  // no namespace has it: they begin at PROC_DYNAMIC_FIRST
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).fd);
+}
+
+TEST_F(PinFiles, AnotherFileOfThatNameIsNoChangeButOutOfReach) {
+  RawCrash crash = crash_with(file("program", "code"));
+  crash.mount_namespace = 1;
+  ++crash.mappings[0].inode;
+  PinnedFiles files;
+  pin_files(crash, files);
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  EXPECT_FALSE(pinned.changed);
+  EXPECT_NE(pinned.error.find("mount namespace"), std::string::npos);
 }
 
 TEST_F(PinFiles, AReplacedFileIsNotTakenForTheMappedOne) {

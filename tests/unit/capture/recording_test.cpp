@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -146,12 +147,11 @@ TEST_F(RecordingTest, TheMappedFilesAreOpenedAsTheyAreNow) {
   for (auto part = path.end(); part != std::next(path.begin());) {
     components += (--part)->string() + '\0';
   }
-  const std::string bytes =
-      recorded(ready() + process_record() +
-                   path_record(CC_PATH_MAPPING, components, 8 << 20 | 1, status.st_ino) +
-                   mapping_record(0x1000, 0x2000, 8 << 20 | 1, status.st_ino) + exit_record() +
-                   end_of_run(0),
-               sample_session());
+  const uint32_t device = major(status.st_dev) << 20 | minor(status.st_dev);
+  const std::string bytes = recorded(
+      ready() + process_record() + path_record(CC_PATH_MAPPING, components, device, status.st_ino) +
+          mapping_record(0x1000, 0x2000, device, status.st_ino) + exit_record() + end_of_run(0),
+      sample_session());
 
   const Captured there = replayed(bytes).captured;
   ASSERT_THAT(there.files, SizeIs(1));
