@@ -12,6 +12,7 @@
 #include "runner/capture/recording.h"
 #include "runner/classify/signature.h"
 #include "runner/launch/held_command.h"
+#include "runner/launch/sanitizer_options.h"
 #include "runner/launch/supervise.h"
 #include "runner/pipeline_steps.h"
 #include "runner/report/report.h"
@@ -89,6 +90,9 @@ Result<int> run_pipeline(const RunOptions& options) {
 
   // The command exists but has not begun: it waits before its exec until the probe watches its
   // cgroup.
+  if (options.sanitizers == Sanitizers::abort) {
+    stop_at_sanitizer_findings();
+  }
   Result<HeldCommand> command = HeldCommand::start(options.command, *executable, options.keep_core);
   if (!command) {
     return command.error();

@@ -93,16 +93,18 @@ std::string_view line_at(std::string_view text, size_t at) {
   return text.substr(begin, end - begin);
 }
 
-// The stack bytes of the thread that ended the process, below its stack pointer.
+// The stack of the thread that ended the process from the lowest byte that was kept to a little above its stack pointer:
+// what raises the signal leaves holes in its frames, in which older words are still to be read.
 std::string_view dead_stack(const RawCrash& crash) {
+  constexpr uint64_t kAbove = 4096;
   if (crash.threads.empty()) {
     return {};
   }
   const RawThread& thread = crash.threads.front();
   for (const MemoryRange& range : thread.stack) {
     const uint64_t rsp = thread.registers.rsp;
-    if (range.address < rsp && rsp <= range.end()) {
-      return std::string_view(range.bytes).substr(0, rsp - range.address);
+    if (range.address <= rsp && rsp <= range.end()) {
+      return std::string_view(range.bytes).substr(0, rsp - range.address + kAbove);
     }
   }
   return {};
@@ -132,6 +134,23 @@ std::string kind_in_runtime_error(std::string_view line) {
   constexpr std::string_view kMark = "runtime error: ";
   const std::string_view rest = line.substr(line.find(kMark) + kMark.size());
   return std::string(rest.substr(0, rest.find_first_of(":,")));
+}
+
+// "add overflow" of "__ubsan_handle_add_overflow_abort", which says nearly as much as the words that were printed.
+std::string kind_in_handler(std::string_view function) {
+  constexpr std::string_view kMark = "__ubsan_handle_";
+  const size_t at = function.find(kMark);
+  if (at == std::string_view::npos) {
+    return "";
+  }
+  std::string kind(function.substr(at + kMark.size()));
+  for (const std::string_view suffix : {"_abort", "_v1"}) {
+    if (kind.ends_with(suffix)) {
+      kind.resize(kind.size() - suffix.size());
+    }
+  }
+  std::ranges::replace(kind, '_', ' ');
+  return kind;
 }
 
 struct Words {
@@ -182,7 +201,8 @@ std::optional<SanitizerFinding> find_sanitizer(const RawCrash& crash, const Back
   for (size_t i = 0; i < runtime; ++i) {
     if (const Tool* tool = tool_of(thread.frames[i], backtrace.modules)) {
       finding.tool = tool->name;
-      finding.kind = tool == leaks ? "memory leak" : "";  // it looks for nothing else
+      finding.kind = tool == leaks ? "memory leak"  // it looks for nothing else
+                                   : kind_in_handler(thread.frames[i].function);
       if (tool == leaks) {
         break;
       }

@@ -133,6 +133,12 @@ void declare_options(CLI::App& app, RunOptions& options) {
           [&options](const std::string& word) { options.fail_on = one_of(kFailOn, word); });
   app.add_flag("--best-effort", options.best_effort,
                "Run the command even where crashes cannot be captured");
+  static const std::map<std::string, Sanitizers> kSanitizers = {{"leave", Sanitizers::leave},
+                                                                {"abort", Sanitizers::abort}};
+  declare(app, "--sanitizers", "leave|abort",
+          "abort: append to ASAN_OPTIONS and its like what makes sanitizers stop at their first "
+          "finding (default: leave)",
+          [&options](const std::string& word) { options.sanitizers = one_of(kSanitizers, word); });
   declare(
       app, "--stack-size", "BYTES", "Stack kept of the thread that crashed (default: 64K)",
       [&options](const std::string& word) { options.crash_stack_bytes = parse_stack_size(word); });

@@ -13,6 +13,7 @@
 namespace crashcrawler {
 
 enum class FailOn { crash, never };
+enum class Sanitizers { leave, abort };
 
 struct RunOptions {
   std::string output_directory = "crashcrawler-out";
@@ -22,6 +23,7 @@ struct RunOptions {
   std::string user;  // empty: the one behind sudo, or whoever we are
   FailOn fail_on = FailOn::crash;
   bool best_effort = false;
+  Sanitizers sanitizers = Sanitizers::leave;
   uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
   uint32_t ring_bytes = 16 << 20;          // power of two

@@ -65,12 +65,19 @@ def programs_for_32_bits(program):
     return works("/lib/ld-linux.so.2", "--version")
 
 
+def sanitizers_of_clang(program):
+    if b"__msan_init" not in pathlib.Path(program).read_bytes():
+        return "clang cannot build with -fsanitize=memory (libclang-rt-dev)"
+    return None
+
+
 CAPABILITIES = {
     "root": root,
     "setuid programs": setuid_programs,
     "writable cgroup2": writable_cgroup2,
     "bubblewrap": bubblewrap,
     "user namespaces": user_namespaces,
+    "clang's sanitizers": sanitizers_of_clang,
     "32-bit programs": programs_for_32_bits,
 }
 

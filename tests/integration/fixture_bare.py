@@ -23,6 +23,8 @@ EXPECTED = expectation.read(BEHAVIOUR)
 class FixtureBare(unittest.TestCase):
     def test_wait_status(self):
         expected = EXPECTED["exit_status"]
+        if "bare_status" in EXPECTED:
+            expected = EXPECTED["bare_status"]
         if expected == harness.CRASH_BEHIND_SUCCESS and EXPECTED["crashes"]:
             expected = 0
         for program in PROGRAMS:

@@ -114,12 +114,14 @@ TEST(Sanitizer, ARuntimeWithoutSymbolsIsKnownByItsFile) {
 }
 
 TEST(Sanitizer, AnAbortThatTheRuntimeRaisesIsAFinding) {
-  CrashReport report =
-      exited({"raise", "abort", "__sanitizer::Abort()", "__ubsan_handle_x_abort", "add", "main"});
+  CrashReport report = exited({"raise", "abort", "__sanitizer::Abort()",
+                               "__ubsan::__ubsan_handle_divrem_overflow_abort", "add", "main"});
   report.raw.cause = Cause::core_signal;
   report.raw.signal.number = SIGABRT;
   ASSERT_TRUE(judge(report));
   EXPECT_EQ(report.kind, CrashKind::sanitizer);
+  EXPECT_EQ(report.sanitizer->kind, "divrem overflow")
+      << "the words are overwritten, the handler has a name";
   EXPECT_EQ(functions_of(report), (std::vector<std::string>{"add", "main"}));
 }
 

@@ -66,10 +66,26 @@ TEST(Options, Defaults) {
 }
 
 TEST(Options, AreTaken) {
-  const RunOptions options =
-      parsed({"--output-dir", "some where", "--linger=500ms", "--leftovers", "kill", "--keep-core",
-              "--user", "ci", "--fail-on=never", "--best-effort", "--stack-size", "5000",
-              "--thread-stack-size", "32K", "--ring-size", "5M", "--verbose", "--", "true"});
+  const RunOptions options = parsed({"--output-dir",
+                                     "some where",
+                                     "--linger=500ms",
+                                     "--leftovers",
+                                     "kill",
+                                     "--keep-core",
+                                     "--user",
+                                     "ci",
+                                     "--fail-on=never",
+                                     "--best-effort",
+                                     "--sanitizers=abort",
+                                     "--stack-size",
+                                     "5000",
+                                     "--thread-stack-size",
+                                     "32K",
+                                     "--ring-size",
+                                     "5M",
+                                     "--verbose",
+                                     "--",
+                                     "true"});
   EXPECT_EQ(options.output_directory, "some where");
   EXPECT_EQ(options.linger, std::chrono::milliseconds(500));
   EXPECT_EQ(options.leftovers, LeftoverPolicy::kill);
@@ -78,6 +94,7 @@ TEST(Options, AreTaken) {
   EXPECT_EQ(options.thread_stack_bytes, 32u << 10);
   EXPECT_EQ(options.ring_bytes, 8u << 20) << "a power of two";
   EXPECT_TRUE(options.keep_core && options.best_effort && options.verbose);
+  EXPECT_EQ(options.sanitizers, Sanitizers::abort);
   EXPECT_EQ(options.user, "ci");
   EXPECT_EQ(parsed({"--leftovers=wait", "x"}).leftovers, LeftoverPolicy::wait);
   EXPECT_EQ(parsed({"--linger", "0s", "x"}).linger.count(), 0);
@@ -137,9 +154,10 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
 TEST(Options, HelpAndVersionAreNoMistake) {
   const TextToPrint help = refused({"--help"});
   EXPECT_EQ(help.exit_status, 0);
-  for (const char* option : {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user",
-                             "--fail-on", "--best-effort", "--stack-size", "--thread-stack-size",
-                             "--ring-size", "--record", "--replay", "--verbose"}) {
+  for (const char* option :
+       {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user", "--fail-on",
+        "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size", "--ring-size",
+        "--record", "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);
