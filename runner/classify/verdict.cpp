@@ -5,22 +5,34 @@
 // * A fault that goes to a handler is one when the handler never returned: then its signal frame is still on the stack
 //   of the dying thread, and the frame above it is the faulting one. A runtime that takes faults as control flow
 //   returns from its handler, so no such frame is there. That is evidence; how the process ended (SIGABRT, exit 1,
-//   exit 201) is not.
+//   exit 201) is not. Of several the outermost is the crash: those inside it are faults of a handler that was already
+//   writing its report (the JVM's takes some on purpose). What others sent is no fault, so the frames of its handlers
+//   are passed over.
+//   The signal of a frame is in it for handlers with SA_SIGINFO alone. For the others there is the kernel's word on the
+//   newest one, which is found again by its registers.
 // * An exit that a sanitizer's runtime made, whatever its status, is a finding (sanitizer.cpp); so is a SIGABRT that it
 //   raised because it was told to. The frames above the finding, the runtime's, are taken off; where none is left that
 //   is the program's own (leaks are told at exit), the stack says nothing and is not shown.
 // * SIGTERM and SIGKILL between processes of the run are how tests end their servers: no crash. Unless the sender is
 //   a test runner above it: those kill what has taken too long, and a hang is worth its stacks.
+// * A program that runs another and is asked to end as that did sends itself the signal that its child died of: one
+//   crash, not two. Known by the sender, the signal, the child's report and the time; a SIGABRT must also come from a
+//   bare raise(), because a parent whose own check fails over the death of its child calls abort().
 // * A kill from outside of the run (an administrator, another job, the kernel) is told: "exit 137" alone helps nobody.
 //   Not SIGINT, SIGHUP, SIGQUIT and their like from the kernel: the terminal, or a pipe that nobody reads (SIGPIPE).
 #include "runner/classify/verdict.h"
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
+#include <map>
+#include <numeric>
+#include <optional>
 #include <string_view>
 
 #include "runner/base/signal_names.h"
+#include "runner/classify/machinery.h"
 #include "runner/classify/sanitizer.h"
 
 namespace crashcrawler {
@@ -51,45 +63,87 @@ CrashKind kind_of_kill(const RawCrash& death) {
   return death.sender && death.sender->in_tree ? CrashKind::hang : CrashKind::killed;
 }
 
-// The index of the frame that the fault of `first` happened in: the one above a signal frame of its handler. Or the
-// top: a handler that restores the default action and raises the signal anew has it blocked until it returns, so the
-// process dies exactly where it faulted, of a signal it sent itself.
-// frames.size(): the handler is not on the stack, so it had returned.
-size_t faulting_frame(const ThreadBacktrace& thread, const FirstSignal& first,
-                      const RawSignal& last) {
-  const Registers& now = thread.registers;
-  if (has_sender(last.number, last.code) && now.rip == first.registers.rip &&
-      now.rsp == first.registers.rsp) {
-    return 0;
-  }
-  for (size_t i = 0; i + 1 < thread.frames.size(); ++i) {
-    if (thread.frames[i].signal_frame &&
-        thread.frames[i + 1].instruction_addr == first.registers.rip) {
-      return i + 1;
+bool sent_by_itself(const RawSignal& signal, const RawCrash& raw) {
+  return has_sender(signal.number, signal.code) &&
+         (signal.sender_pid == raw.inner_pid || signal.sender_pid == raw.pid);
+}
+
+// A core signal that the process brought upon itself: by an instruction, by a limit, by abort().
+bool is_own_fault(const RawSignal& signal, const RawCrash& raw) {
+  return is_core_signal(signal.number) && (signal.code > 0 || sent_by_itself(signal, raw));
+}
+
+bool same_place(const Registers& a, const Registers& b) {
+  return a.rip == b.rip && a.rsp == b.rsp;
+}
+
+// A fault whose handler never returned, and the frame that it happened in.
+struct HandledFault {
+  size_t frame;
+  RawSignal signal;
+  Registers registers;
+};
+
+// What the handler at frames[index], a signal frame, was called for, if for a fault.
+std::optional<HandledFault> fault_of_frame(const ThreadBacktrace& thread, size_t index,
+                                           bool is_guessed, const RawCrash& raw) {
+  const Interrupted* interrupted = thread.frames[index].interrupted.get();
+  if (const std::optional<FirstSignal>& newest = raw.first_signal) {
+    const Registers& then = newest->registers;
+    const bool is_newest = interrupted != nullptr
+                               ? same_place(interrupted->registers, then)
+                               : thread.frames[index + 1].instruction_addr == then.rip;
+    if (is_newest) {
+      return HandledFault{index + 1, newest->signal, then};
     }
   }
-  return thread.frames.size();
+  if (interrupted != nullptr && !is_guessed && is_own_fault(interrupted->signal, raw)) {
+    return HandledFault{index + 1, interrupted->signal, interrupted->registers};
+  }
+  return std::nullopt;
+}
+
+// The outermost one. Behind a frame that was found by a scan a signal frame may be left from a handler that has
+// returned. Where none is on the stack: a handler that restores the default action and raises the signal anew has it
+// blocked until it returns, so the process dies exactly where it faulted, of a signal that it sent itself.
+std::optional<HandledFault> find_handled_fault(const ThreadBacktrace& thread, const RawCrash& raw) {
+  std::optional<HandledFault> outermost;
+  bool is_guessed = false;
+  for (size_t i = 0; i + 1 < thread.frames.size(); ++i) {
+    is_guessed = is_guessed || thread.frames[i].trust == Trust::scan;
+    if (thread.frames[i].signal_frame) {
+      if (const auto fault = fault_of_frame(thread, i, is_guessed, raw)) {
+        outermost = fault;
+      }
+    }
+  }
+  if (!outermost && raw.first_signal && !thread.frames.empty() &&
+      has_sender(raw.signal.number, raw.signal.code) &&
+      same_place(thread.registers, raw.first_signal->registers)) {
+    outermost = HandledFault{0, raw.first_signal->signal, raw.first_signal->registers};
+  }
+  return outermost;
 }
 
 // True when a fault whose handler never returned is the crash.
-bool judge_first_signal(CrashReport& report) {
+bool judge_handled_fault(CrashReport& report) {
   RawCrash& raw = report.raw;
-  if (!raw.first_signal || report.backtrace.threads.empty()) {
+  if (report.backtrace.threads.empty()) {
     return false;
   }
   ThreadBacktrace& thread = report.backtrace.threads.front();
-  const size_t fault = faulting_frame(thread, *raw.first_signal, raw.signal);
-  if (fault == thread.frames.size()) {
+  const std::optional<HandledFault> fault = find_handled_fault(thread, raw);
+  if (!fault) {
     return false;
   }
   report.kind = CrashKind::handled_signal;
   if (raw.cause == Cause::core_signal) {
     report.followed_by = raw.signal;
   }
-  raw.signal = raw.first_signal->signal;
-  thread.registers = raw.first_signal->registers;
+  raw.signal = fault->signal;
+  thread.registers = fault->registers;
   thread.frames.erase(thread.frames.begin(),
-                      thread.frames.begin() + static_cast<std::ptrdiff_t>(fault));
+                      thread.frames.begin() + static_cast<std::ptrdiff_t>(fault->frame));
   thread.frames.front().trust = Trust::context;
   return true;
 }
@@ -105,6 +159,42 @@ void show_finding(Backtrace& backtrace) {
         "the sanitizer told this when the program was at its end: the stack says nothing of the "
         "place";
   }
+}
+
+// Longer than it takes to write the core dump of a large child.
+constexpr std::chrono::minutes kLongestRelay{1};
+
+int final_signal(const CrashReport& report) {
+  return (report.followed_by ? *report.followed_by : report.raw.signal).number;
+}
+
+pid_t parent_of(const RawCrash& raw) {
+  return raw.ancestors.empty() ? raw.parent_pid : raw.ancestors.front().pid;
+}
+
+// raise() and no failed check. Without a name on the stack there is no telling.
+bool is_bare_raise(const CrashReport& report) {
+  if (report.backtrace.threads.empty()) {
+    return false;
+  }
+  constexpr std::array<std::string_view, 6> kSending = {"raise",  "gsignal", "kill",
+                                                        "tgkill", "killpg",  "pthread_kill"};
+  const auto is_named = [&](const Frame& frame) {
+    return std::ranges::find(kSending, frame.raw_function) != kSending.end();
+  };
+  const std::vector<Frame>& frames = report.backtrace.threads.front().frames;
+  const auto last = std::ranges::find_if(frames.rbegin(), frames.rend(), is_named);
+  return last != frames.rend() &&
+         std::none_of(last.base(), frames.end(), [](const Frame& frame) {
+           return is_raising_machinery(frame.function) || is_raising_machinery(frame.raw_function);
+         });
+}
+
+bool may_relay(const CrashReport& report) {
+  const RawCrash& raw = report.raw;
+  return report.kind == CrashKind::signal && raw.cause == Cause::core_signal &&
+         sent_by_itself(raw.signal, raw) &&
+         (raw.signal.number != SIGABRT || is_bare_raise(report));
 }
 
 }  // namespace
@@ -138,7 +228,7 @@ bool judge(CrashReport& report) {
     return true;
   }
   report.sanitizer = find_sanitizer(raw, report.backtrace);
-  if (judge_first_signal(report)) {
+  if (judge_handled_fault(report)) {
     return true;
   }
   if (report.sanitizer) {
@@ -148,6 +238,35 @@ bool judge(CrashReport& report) {
   }
   report.kind = CrashKind::signal;
   return raw.cause == Cause::core_signal;
+}
+
+void drop_relayed(std::vector<CrashReport>& reports) {
+  std::vector<size_t> by_time(reports.size());
+  std::iota(by_time.begin(), by_time.end(), size_t{0});
+  std::ranges::stable_sort(by_time, {}, [&](size_t i) { return reports[i].raw.time; });
+
+  std::map<std::pair<pid_t, int>, size_t> newest_child;  // by parent and signal; where its crash is
+  std::vector<bool> is_relay(reports.size());
+  for (const size_t i : by_time) {
+    CrashReport& report = reports[i];
+    size_t origin = i;
+    const auto child = newest_child.find({report.raw.pid, final_signal(report)});
+    if (child != newest_child.end() && may_relay(report) &&
+        report.raw.time - reports[child->second].raw.time <= kLongestRelay) {
+      origin = child->second;
+      is_relay[i] = true;
+      reports[origin].relayed_by.push_back(
+          {report.raw.pid, report.raw.name, report.raw.arguments});
+    }
+    newest_child[{parent_of(report.raw), final_signal(report)}] = origin;
+  }
+  std::vector<CrashReport> kept;
+  for (size_t i = 0; i < reports.size(); ++i) {
+    if (!is_relay[i]) {
+      kept.push_back(std::move(reports[i]));
+    }
+  }
+  reports = std::move(kept);
 }
 
 }  // namespace crashcrawler

@@ -1,6 +1,8 @@
 // Stage 5: was this death a crash, and of what kind?
 #pragma once
 
+#include <vector>
+
 #include "runner/model/backtrace.h"
 #include "runner/model/crash_report.h"
 #include "runner/model/raw_crash.h"
@@ -21,5 +23,9 @@ bool may_be_crash(const RawCrash& death, const Harness& harness);
 // signal, its registers and its stack, with what the process died of later in followed_by. False: it was no crash
 // after all (the handler had returned, and the program exited non-zero for reasons of its own).
 bool judge(CrashReport& report);
+
+// Takes out the deaths of processes that handed on how their child had died, by sending the same signal to themselves,
+// as timeout(1), unshare(1) and strace(1) do. The child's report says so in relayed_by. Of all that judge() let pass.
+void drop_relayed(std::vector<CrashReport>& reports);
 
 }  // namespace crashcrawler

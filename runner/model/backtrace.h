@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,12 @@ struct InlinedFunction {
   SourceLocation location;   // where inside it execution stood
 };
 
+// What a thread was doing when a signal came, for whose handler the kernel wrote it onto the stack.
+struct Interrupted {
+  RawSignal signal;  // number 0: not known, which is the rule for handlers without SA_SIGINFO
+  Registers registers;
+};
+
 struct Frame {
   Trust trust = Trust::context;
   uint64_t instruction_addr = 0;  // runtime address; for callers the return address itself
@@ -44,6 +51,7 @@ struct Frame {
       location;  // where inside `function`; the call of inlines.back() when there are inlines
   std::vector<InlinedFunction> inlines;  // innermost first
   bool signal_frame = false;             // the kernel's signal trampoline
+  std::shared_ptr<const Interrupted> interrupted;  // of a signal frame; null: it could not be read
   bool in_app = false;                   // code of the program under test, not of a system package
 };
 

@@ -89,15 +89,24 @@ void put_sender(Json& signal, const Sender& sender) {
   signal["sender_in_tree"] = sender.in_tree;
 }
 
+Json processes_json(const std::vector<Ancestor>& processes) {
+  Json all = Json::array();
+  for (const Ancestor& process : processes) {
+    Json json = Json::object();
+    json["pid"] = process.pid;
+    put(json, "name", process.name);
+    put(json, "command_args", process.arguments);
+    all.push_back(std::move(json));
+  }
+  return all;
+}
+
 Json crash_info_json(const CrashReport& report) {
   Json json = Json::object();
   json["kind"] = kind_name(report.kind);
   json["expected"] = false;
   if (report.raw.signal.number != 0) {
     json["signal"] = signal_json(report.raw, report.raw.signal);
-  }
-  if (report.raw.sender) {
-    put_sender(json["signal"], *report.raw.sender);
   }
   if (report.sanitizer) {
     put(json["sanitizer"], "tool", report.sanitizer->tool);
@@ -110,6 +119,12 @@ Json crash_info_json(const CrashReport& report) {
   if (report.followed_by) {
     json["followed_by"] = signal_json(report.raw, *report.followed_by);
   }
+  // It is the sender of what the process died of in the end.
+  const char* const last = report.kind == CrashKind::handled_signal ? "followed_by" : "signal";
+  if (report.raw.sender && json.contains(last)) {
+    put_sender(json[last], *report.raw.sender);
+  }
+  put(json, "relayed_by", processes_json(report.relayed_by));
   if (const ThreadBacktrace* thread = crashed_thread(report.backtrace)) {
     json["crashing_thread"] = thread - report.backtrace.threads.data();
   }
@@ -124,18 +139,6 @@ Json signature_json(const Signature& signature) {
   put(json, "hash", signature.hash);
   put(json, "frames", signature.frames);
   return json;
-}
-
-Json ancestors_json(const std::vector<Ancestor>& ancestors) {
-  Json all = Json::array();
-  for (const Ancestor& ancestor : ancestors) {
-    Json json = Json::object();
-    json["pid"] = ancestor.pid;
-    put(json, "name", ancestor.name);
-    put(json, "command_args", ancestor.arguments);
-    all.push_back(std::move(json));
-  }
-  return all;
 }
 
 Json environment_json(const std::vector<EnvironmentVariable>& environment) {
@@ -184,7 +187,7 @@ Json process_json(const CrashReport& report) {
   if (!raw.environment.empty()) {
     json["environment_source"] = raw.environment_is_initial ? "initial" : "live";
   }
-  put(json, "ancestors", ancestors_json(raw.ancestors));
+  put(json, "ancestors", processes_json(raw.ancestors));
   return json;
 }
 

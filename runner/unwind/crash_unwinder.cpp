@@ -27,6 +27,7 @@ Frame place(const WalkedFrame& walked, const ModuleMap& modules) {
   frame.trust = walked.trust;
   frame.instruction_addr = walked.pc;
   frame.signal_frame = walked.signal_frame;
+  frame.interrupted = walked.interrupted;
   frame.module = modules.find(walked.lookup);
   if (frame.module) {
     frame.module_offset = walked.pc - modules.modules()[*frame.module].module.load_bias;
@@ -112,7 +113,7 @@ Backtrace without_files(const RawCrash& crash, const PinnedFiles& files, const s
   for (const RawThread& thread : crash.threads) {
     ThreadBacktrace result = describe(thread);
     const uint64_t pc = RegisterSet(thread.registers, crash.architecture).pc();
-    result.frames.push_back(place({pc, pc, Trust::context, false}, modules));
+    result.frames.push_back(place({pc, pc, Trust::context, false, nullptr}, modules));
     result.stop_reason = "symbolisation failed";
     backtrace.threads.push_back(std::move(result));
   }

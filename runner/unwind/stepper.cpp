@@ -1,7 +1,7 @@
 // Which rule finds the next frame, and when to stop believing.
 //
 // The rules, best first; a frame carries the name of the one that found it (Frame::trust):
-//   context        The top frame: the registers at the signal.
+//   context        The registers at a signal: of the top frame, and of what a handler interrupted.
 //   cfi            The call frame table of the file. Exact wherever the stack is whole, whatever
 //                  the optimisation.
 //   frame_pointer  Conventions of the ABI in place of a table: the chain of saved frame pointers,
@@ -22,7 +22,11 @@
 // pointer is kept while it points above the new frame: a function that does not use it leaves it
 // alone.
 //
-// Loops end because the stack pointer has to grow. It may jump anywhere only out of a signal frame
+// A signal frame is known by its table (augmentation "S"), else by its code, as gdb and libgcc do: there
+// are restorers without a table (musl), and with one that does not say what they are (Go). Without a
+// table the kernel's frame is read in its place.
+//
+// Loops end because the stack pointer has to grow. It may jump back only out of a signal frame
 // (sigaltstack) or to another mapping (a coroutine, a runtime that switches stacks), and that not
 // often.
 #include "runner/unwind/stepper.h"
@@ -31,6 +35,7 @@
 
 #include "runner/unwind/call_site.h"
 #include "runner/unwind/cfi_step.h"
+#include "runner/unwind/signal_frame.h"
 
 namespace crashcrawler {
 
@@ -47,6 +52,8 @@ class Walker {
       : modules_(modules),
         memory_(memory),
         stack_start_(stack_start),
+        dead_(thread.registers),
+        architecture_(architecture),
         registers_(thread.registers, architecture),
         layout_(registers_.layout()) {}
 
@@ -56,6 +63,7 @@ class Walker {
   bool step();
   bool step_by_table(ElfImage& image, uint64_t load_bias);
   bool step_without_table();
+  bool step_out_of_signal_frame();
   bool step_out_of_nowhere();
   bool step_by_frame_pointer();
   bool scan(uint64_t from);
@@ -64,29 +72,34 @@ class Walker {
   void move_blindly(uint64_t pc, uint64_t sp, std::optional<uint64_t> fp, Trust trust);
   bool stop(std::string reason);
   void note(const std::string& what);
+  std::shared_ptr<const Interrupted> interrupted_context() const;
   bool same_stack(uint64_t address) const;
 
   const ModuleMap& modules_;
   const AddressSpace& memory_;
   const uint64_t stack_start_;
+  const Registers& dead_;
+  const Architecture architecture_;
   RegisterSet registers_;  // of the current frame
   const RegisterLayout& layout_;
   WalkedFrame frame_;             // the current one
   bool interrupted_ = true;       // the current frame did not call: pc is exact
   bool in_signal_frame_ = false;  // the current frame is the trampoline of a handler
+  std::shared_ptr<const Interrupted> context_;  // that the kernel saved for it
   size_t number_ = 0;             // of the current frame
   size_t stack_switches_ = 0;
   StackWalk result_;
 };
 
 StackWalk Walker::walk(size_t most_frames, uint64_t behind) {
-  frame_ = {registers_.pc(), registers_.pc() - behind, Trust::context, false};
+  frame_ = {registers_.pc(), registers_.pc() - behind, Trust::context, false, nullptr};
   for (;;) {
     // Stepping out of a frame tells whether it is a signal frame, hence step first, then keep.
     WalkedFrame left = frame_;
     const bool goes_on = step();
     if (in_signal_frame_) {
       left.signal_frame = true;
+      left.interrupted = context_;
       left.lookup = left.pc;  // the kernel put that address there: nothing called
     }
     if (result_.frames.size() < most_frames || result_.frames.empty()) {
@@ -123,8 +136,18 @@ bool Walker::same_stack(uint64_t address) const {
   return stack != nullptr && address >= stack->start && address < stack->end;
 }
 
+// Nothing on i386, whose frames are others.
+std::shared_ptr<const Interrupted> Walker::interrupted_context() const {
+  if (architecture_ != Architecture::x86_64) {
+    return nullptr;
+  }
+  std::optional<Interrupted> found = read_signal_frame(registers_.sp(), dead_, memory_);
+  return found ? std::make_shared<const Interrupted>(*found) : nullptr;
+}
+
 bool Walker::step() {
   in_signal_frame_ = false;
+  context_ = nullptr;
   if (!modules_.has_mappings()) {
     return stop("no memory map");
   }
@@ -143,6 +166,10 @@ bool Walker::step() {
 
 bool Walker::step_by_table(ElfImage& image, uint64_t load_bias) {
   const CfiStep step = step_by_cfi(image, load_bias, frame_.lookup, registers_, memory_);
+  if (!step.signal_frame && architecture_ == Architecture::x86_64 &&
+      is_restorer(registers_.pc(), memory_)) {
+    return step_out_of_signal_frame();
+  }
   in_signal_frame_ = step.signal_frame;
   switch (step.outcome) {
     case CfiStep::Outcome::end_of_stack:
@@ -176,7 +203,24 @@ bool Walker::step_by_table(ElfImage& image, uint64_t load_bias) {
     const bool above = step.cfa > registers_.sp() && same_stack(step.cfa);
     return scan(above ? step.cfa : registers_.sp());
   }
+  if (step.signal_frame) {
+    // Code that is no restorer may have the same mark, to say that it was not called.
+    context_ = interrupted_context();
+    if (context_ && (context_->registers.rip != pc ||
+                     context_->registers.rsp != step.registers.sp())) {
+      context_ = nullptr;
+    }
+  }
   return move_to(step.registers, Trust::cfi, step.signal_frame);
+}
+
+bool Walker::step_out_of_signal_frame() {
+  in_signal_frame_ = true;
+  context_ = interrupted_context();
+  if (!context_) {
+    return stop("no memory at " + hex(registers_.sp()));
+  }
+  return move_to(RegisterSet(context_->registers, architecture_), Trust::context, true);
 }
 
 // The program jumped to where no code is. If it got there by a call, the stack is as the call left
@@ -239,17 +283,13 @@ bool Walker::scan(uint64_t from) {
 
 bool Walker::move_to(const RegisterSet& caller, Trust trust, bool left_signal_frame) {
   const bool forward = caller.sp() > registers_.sp();
-  if (!forward && !left_signal_frame) {
-    if (same_stack(caller.sp()) || ++stack_switches_ > kMostStackSwitches) {
-      return stop("frame did not advance");
-    }
-  }
-  if (left_signal_frame && ++stack_switches_ > kMostStackSwitches) {
+  const bool may_go_back = left_signal_frame || !same_stack(caller.sp());
+  if (!forward && (!may_go_back || ++stack_switches_ > kMostStackSwitches)) {
     return stop("frame did not advance");
   }
   registers_ = caller;
   interrupted_ = left_signal_frame;
-  frame_ = {caller.pc(), left_signal_frame ? caller.pc() : caller.pc() - 1, trust, false};
+  frame_ = {caller.pc(), left_signal_frame ? caller.pc() : caller.pc() - 1, trust, false, nullptr};
   return true;
 }
 
@@ -263,7 +303,7 @@ void Walker::move_blindly(uint64_t pc, uint64_t sp, std::optional<uint64_t> fp, 
     registers_.set(layout_.fp, *fp);
   }
   interrupted_ = false;
-  frame_ = {pc, pc - 1, trust, false};
+  frame_ = {pc, pc - 1, trust, false, nullptr};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct WalkedFrame {
                         // the symbol table for
   Trust trust = Trust::context;
   bool signal_frame = false;
+  std::shared_ptr<const Interrupted> interrupted;  // see Frame
 };
 
 struct StackWalk {

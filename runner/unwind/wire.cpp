@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <unordered_map>
 
@@ -143,6 +144,22 @@ void register_fields(Stream& stream, Value& r) {
 }
 
 template <typename Stream, typename Value>
+void signal_fields(Stream& stream, Value& signal) {
+  stream.integer(signal.number);
+  stream.integer(signal.code);
+  stream.integer(signal.error);
+  stream.number(signal.fault_address);
+  stream.integer(signal.sender_pid);
+  stream.integer(signal.sender_uid);
+}
+
+template <typename Stream, typename Value>
+void interrupted_fields(Stream& stream, Value& interrupted) {
+  signal_fields(stream, interrupted.signal);
+  register_fields(stream, interrupted.registers);
+}
+
+template <typename Stream, typename Value>
 void frame_fields(Stream& stream, Value& frame) {
   stream.integer(frame.trust);
   stream.number(frame.instruction_addr);
@@ -163,6 +180,17 @@ void frame_fields(Stream& stream, Value& frame) {
     location_fields(stream, inlined.location);
   });
   stream.integer(frame.signal_frame);
+  bool is_known = frame.interrupted != nullptr;
+  stream.integer(is_known);
+  if constexpr (std::is_const_v<Value>) {
+    if (is_known) {
+      interrupted_fields(stream, *frame.interrupted);
+    }
+  } else if (is_known) {
+    auto interrupted = std::make_shared<Interrupted>();
+    interrupted_fields(stream, *interrupted);
+    frame.interrupted = std::move(interrupted);
+  }
   stream.integer(frame.in_app);
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 
 namespace crashcrawler {
@@ -178,11 +179,211 @@ TEST(Judge, ASignalRaisedAnewWhereItFaultedIsTheFault) {
   EXPECT_EQ(thread.frames.size(), 2u);
 }
 
+constexpr uint64_t kOuterFault = 0x403000;
+
+Interrupted fault_at(uint64_t address, int signal = SIGSEGV, int code = SEGV_MAPERR) {
+  Interrupted interrupted;
+  interrupted.signal.number = signal;
+  interrupted.signal.code = code;
+  interrupted.registers.rip = address;
+  interrupted.registers.rsp = address + 0x1000;
+  return interrupted;
+}
+
+// What died_in_handler() shows, and as its caller the handler of another signal.
+CrashReport died_in_nested_handler(Cause cause, const Interrupted& outer) {
+  CrashReport report = died_in_handler(cause);
+  report.raw.pid = report.raw.inner_pid = 4711;
+  std::vector<Frame>& frames = report.backtrace.threads[0].frames;
+  frames[1].interrupted = std::make_shared<const Interrupted>(fault_at(kFault));
+  report.raw.first_signal->registers = frames[1].interrupted->registers;
+  for (const uint64_t address : {uint64_t{0x500100}, outer.registers.rip, uint64_t{0x404000}}) {
+    Frame frame;
+    frame.trust = Trust::cfi;
+    frame.instruction_addr = address;
+    frames.push_back(frame);
+  }
+  frames[4].signal_frame = true;
+  frames[4].interrupted = std::make_shared<const Interrupted>(outer);
+  return report;
+}
+
+TEST(Judge, OfNestedFaultsTheOutermostIsTheCrash) {
+  for (const Cause cause : {Cause::core_signal, Cause::exit}) {
+    CrashReport report =
+        died_in_nested_handler(cause, fault_at(kOuterFault, SIGBUS, BUS_ADRERR));
+    ASSERT_TRUE(judge(report));
+    EXPECT_EQ(report.kind, CrashKind::handled_signal);
+    EXPECT_EQ(report.raw.signal.number, SIGBUS);
+    const ThreadBacktrace& thread = report.backtrace.threads[0];
+    ASSERT_EQ(thread.frames.size(), 2u);
+    EXPECT_EQ(thread.frames[0].instruction_addr, kOuterFault);
+    EXPECT_EQ(thread.frames[0].trust, Trust::context);
+    EXPECT_EQ(thread.registers.rip, kOuterFault);
+    EXPECT_EQ(report.followed_by.has_value(), cause == Cause::core_signal);
+  }
+}
+
+TEST(Judge, AFrameNeedsNoWordOfTheKernel) {
+  CrashReport report = died_in_nested_handler(Cause::exit, fault_at(kOuterFault));
+  report.raw.first_signal.reset();
+  ASSERT_TRUE(judge(report));
+  EXPECT_EQ(report.backtrace.threads[0].registers.rip, kOuterFault);
+}
+
+TEST(Judge, HandlersOfOtherSignalsArePassedOver) {
+  Interrupted by_other = fault_at(kOuterFault, SIGABRT, SI_USER);
+  by_other.signal.sender_pid = 42;
+  for (const Interrupted& outer : {fault_at(kOuterFault, SIGALRM, SI_KERNEL), by_other,
+                                   fault_at(kOuterFault, SIGTRAP, SI_TIMER), Interrupted{}}) {
+    SCOPED_TRACE(outer.signal.number);
+    CrashReport report = died_in_nested_handler(Cause::core_signal, outer);
+    ASSERT_TRUE(judge(report));
+    EXPECT_EQ(report.raw.signal.number, SIGSEGV);
+    EXPECT_EQ(report.backtrace.threads[0].frames[0].instruction_addr, kFault);
+    EXPECT_EQ(report.backtrace.threads[0].frames.size(), 5u);
+  }
+}
+
+TEST(Judge, AnAbortThatWentToAHandlerIsAFaultOfTheProcess) {
+  Interrupted abort = fault_at(kOuterFault, SIGABRT, SI_TKILL);
+  abort.signal.sender_pid = 4711;
+  CrashReport report = died_in_nested_handler(Cause::core_signal, abort);
+  ASSERT_TRUE(judge(report));
+  EXPECT_EQ(report.raw.signal.number, SIGABRT);
+  EXPECT_EQ(report.backtrace.threads[0].frames.size(), 2u);
+}
+
+TEST(Judge, TheKernelsWordIsTakenWhereTheFrameHasNoSignal) {
+  Interrupted unknown = fault_at(kOuterFault);
+  unknown.signal = {};
+  CrashReport report = died_in_nested_handler(Cause::exit, unknown);
+  report.raw.first_signal->registers = unknown.registers;
+  report.raw.first_signal->signal.number = SIGFPE;
+  ASSERT_TRUE(judge(report));
+  EXPECT_EQ(report.raw.signal.number, SIGFPE);
+  EXPECT_EQ(report.backtrace.threads[0].frames.size(), 2u);
+}
+
+TEST(Judge, TheSamePlaceOnAnotherStackIsAnotherFault) {
+  CrashReport report = died_in_nested_handler(Cause::exit, Interrupted{});
+  std::vector<Frame>& frames = report.backtrace.threads[0].frames;
+  frames[1].interrupted = std::make_shared<const Interrupted>();
+  EXPECT_FALSE(judge(report));
+}
+
+TEST(Judge, ASignalFrameBehindAGuessMayBeOld) {
+  CrashReport report = died_in_nested_handler(Cause::exit, fault_at(kOuterFault));
+  report.backtrace.threads[0].frames[0].trust = Trust::scan;
+  ASSERT_TRUE(judge(report));
+  EXPECT_EQ(report.backtrace.threads[0].registers.rip, kFault) << "which the kernel confirms";
+  report = died_in_nested_handler(Cause::exit, fault_at(kOuterFault));
+  report.backtrace.threads[0].frames[0].trust = Trust::scan;
+  report.raw.first_signal.reset();
+  EXPECT_FALSE(judge(report));
+}
+
 TEST(Judge, ACoreSignalAloneIsACrash) {
   CrashReport report;
   report.raw.signal.number = SIGSEGV;
   ASSERT_TRUE(judge(report));
   EXPECT_EQ(report.kind, CrashKind::signal);
+}
+
+Frame named(const std::string& function) {
+  Frame frame;
+  frame.function = frame.raw_function = function;
+  return frame;
+}
+
+// Of the process `pid`, which `parent` had started, `seconds` after the beginning.
+CrashReport death(pid_t pid, pid_t parent, int seconds, int signal = SIGSEGV) {
+  CrashReport report;
+  report.raw.pid = report.raw.inner_pid = pid;
+  report.raw.name = "program" + std::to_string(pid);
+  report.raw.ancestors = {{parent, "program" + std::to_string(parent), {}}, {1, "ctest", {}}};
+  report.raw.time += std::chrono::seconds(seconds);
+  report.raw.signal = {signal, SEGV_MAPERR, 0, 0, 0, 0};
+  ThreadBacktrace thread;
+  thread.frames = {named("work"), named("main")};
+  report.backtrace.threads = {thread};
+  return report;
+}
+
+CrashReport relay(pid_t pid, pid_t parent, int seconds, int signal = SIGSEGV) {
+  CrashReport report = death(pid, parent, seconds, signal);
+  report.raw.signal = {signal, SI_TKILL, 0, 0, pid, 0};
+  report.backtrace.threads[0].frames = {named("__pthread_kill_implementation"), named("raise"),
+                                        named("main")};
+  return report;
+}
+
+std::vector<pid_t> left_of(std::vector<CrashReport> reports) {
+  drop_relayed(reports);
+  std::vector<pid_t> pids;
+  std::ranges::transform(reports, std::back_inserter(pids),
+                         [](const CrashReport& report) { return report.raw.pid; });
+  return pids;
+}
+
+using Pids = std::vector<pid_t>;
+
+TEST(DropRelayed, AParentThatDiesAsItsChildDidIsNoSecondCrash) {
+  std::vector<CrashReport> reports = {death(8, 1, 0), relay(10, 9, 2), death(11, 10, 1)};
+  reports[1].raw.arguments = {"timeout", "60", "test"};
+  drop_relayed(reports);
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_EQ(reports[0].raw.pid, 8);
+  EXPECT_TRUE(reports[0].relayed_by.empty());
+  EXPECT_EQ(reports[1].raw.pid, 11);
+  ASSERT_EQ(reports[1].relayed_by.size(), 1u);
+  EXPECT_EQ(reports[1].relayed_by[0].pid, 10);
+  EXPECT_EQ(reports[1].relayed_by[0].name, "program10");
+  EXPECT_EQ(reports[1].relayed_by[0].arguments[0], "timeout");
+}
+
+TEST(DropRelayed, ARelayMayBeRelayed) {
+  std::vector<CrashReport> reports = {death(12, 11, 0), relay(11, 10, 1), relay(10, 9, 2)};
+  drop_relayed(reports);
+  ASSERT_EQ(reports.size(), 1u);
+  ASSERT_EQ(reports[0].relayed_by.size(), 2u);
+  EXPECT_EQ(reports[0].relayed_by[0].pid, 11);
+  EXPECT_EQ(reports[0].relayed_by[1].pid, 10);
+}
+
+TEST(DropRelayed, TheSignalIsTheOneThatTheChildDiedOfInTheEnd) {
+  CrashReport child = death(11, 10, 0);
+  child.kind = CrashKind::handled_signal;
+  child.followed_by = RawSignal{SIGABRT, SI_TKILL, 0, 0, 11, 0};
+  EXPECT_EQ(left_of({child, relay(10, 9, 1, SIGABRT)}), Pids({11}));
+  EXPECT_EQ(left_of({child, relay(10, 9, 1, SIGSEGV)}), Pids({11, 10}));
+}
+
+TEST(DropRelayed, OtherDeathsStay) {
+  const CrashReport child = death(11, 10, 10);
+  EXPECT_EQ(left_of({child, death(10, 9, 11)}), Pids({11, 10})) << "a fault of its own";
+  EXPECT_EQ(left_of({child, relay(12, 9, 11)}), Pids({11, 12})) << "not the parent";
+  EXPECT_EQ(left_of({child, relay(9, 1, 11)}), Pids({11, 9})) << "not the direct parent";
+  EXPECT_EQ(left_of({child, relay(10, 9, 11, SIGBUS)}), Pids({11, 10})) << "another signal";
+  EXPECT_EQ(left_of({child, relay(10, 9, 9)}), Pids({11, 10})) << "before its child";
+  EXPECT_EQ(left_of({child, relay(10, 9, 10 + 61)}), Pids({11, 10})) << "long after its child";
+  CrashReport sent = relay(10, 9, 11);
+  sent.raw.signal.sender_pid = 42;
+  EXPECT_EQ(left_of({child, sent}), Pids({11, 10})) << "by another process";
+  CrashReport handled = relay(10, 9, 11);
+  handled.kind = CrashKind::handled_signal;
+  EXPECT_EQ(left_of({child, handled}), Pids({11, 10}));
+}
+
+TEST(DropRelayed, AFailedCheckOfTheParentIsACrash) {
+  const CrashReport child = death(11, 10, 0, SIGABRT);
+  CrashReport parent = relay(10, 9, 1, SIGABRT);
+  EXPECT_EQ(left_of({child, parent}), Pids({11}));
+  std::vector<Frame>& frames = parent.backtrace.threads[0].frames;
+  frames.insert(frames.begin() + 2, named("abort"));
+  EXPECT_EQ(left_of({child, parent}), Pids({11, 10}));
+  frames = {named(""), named("")};
+  EXPECT_EQ(left_of({child, parent}), Pids({11, 10})) << "nothing is known";
 }
 
 }  // namespace

@@ -45,6 +45,35 @@ TEST(CrashJson, TellsTheSenderOnlyWhenThereIsOne) {
   EXPECT_FALSE(record(null_write())["crash_info"]["signal"].contains("sender_pid"));
 }
 
+TEST(CrashJson, TellsTheSenderOfWhatTheProcessDiedOf) {
+  CrashReport report = null_write();
+  report.raw.sender = Sender{};
+  report.raw.sender->pid = 4711;
+  report.raw.sender->name = "null_write";
+  EXPECT_EQ(record(report)["crash_info"]["signal"]["sender_pid"], 4711);
+
+  report.kind = CrashKind::handled_signal;
+  report.followed_by = RawSignal{SIGABRT, SI_TKILL, 0, 0, 4711, 1000};
+  const json info = record(report)["crash_info"];
+  EXPECT_FALSE(info["signal"].contains("sender_pid")) << "a fault";
+  EXPECT_FALSE(info["first_signal"].contains("sender_pid"));
+  EXPECT_EQ(info["followed_by"]["sender_pid"], 4711);
+  EXPECT_EQ(info["followed_by"]["sender_in_tree"], false);
+
+  report.followed_by.reset();  // its handler exited
+  EXPECT_FALSE(record(report)["crash_info"].contains("followed_by"));
+  EXPECT_FALSE(record(report)["crash_info"]["signal"].contains("sender_pid"));
+}
+
+TEST(CrashJson, TellsWhoDiedOfTheSameOnPurpose) {
+  CrashReport report = null_write();
+  EXPECT_FALSE(record(report)["crash_info"].contains("relayed_by"));
+  report.relayed_by = {{4710, "timeout", {"timeout", "60", "./null_write"}}};
+  EXPECT_EQ(record(report)["crash_info"]["relayed_by"],
+            json::parse(R"([{"pid": 4710, "name": "timeout",
+                             "command_args": ["timeout", "60", "./null_write"]}])"));
+}
+
 TEST(CrashJson, TellsTheExit) {
   CrashReport report = null_write();
   report.raw.wait_status = 3 << 8;

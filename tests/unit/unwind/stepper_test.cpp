@@ -110,6 +110,73 @@ TEST(Stepper, looks_at_the_first_instruction_of_a_trampoline) {
   EXPECT_EQ(walk.function(trampoline + 2), kMiddle);
 }
 
+TEST(Stepper, knows_a_trampoline_by_its_code) {
+  for (const char* name : {"unmarked_trampoline", "bare_trampoline"}) {
+    SCOPED_TRACE(name);
+    LiveSnapshot snapshot = crash_of("optimised", name, SIGABRT);
+    const Walk walk(snapshot);
+    const size_t trampoline = walk.signal_frame();
+    ASSERT_LT(trampoline + 4, walk.result.frames.size());
+    EXPECT_EQ(walk.function(trampoline - 1), "shop::on_segv(int)");
+    EXPECT_EQ(walk.function(trampoline), name);
+    EXPECT_EQ(walk.function(trampoline + 1), kInner);
+    EXPECT_EQ(walk.result.frames[trampoline + 1].trust, Trust::context);
+    EXPECT_EQ(walk.result.frames[trampoline + 1].lookup, walk.result.frames[trampoline + 1].pc);
+    EXPECT_EQ(walk.function(trampoline + 2), kMiddle);
+    EXPECT_EQ(walk.result.stop_reason, "end of stack");
+
+    const uint64_t place = place_of_word(snapshot, walk.result.frames[trampoline].pc);
+    MemoryRange& range = snapshot.crash.threads[0].stack.at(0);
+    range.bytes.resize(place + 64 - range.address);  // not all of the registers
+    const Walk cut(snapshot);
+    EXPECT_EQ(cut.result.frames.size(), trampoline + 1);
+    EXPECT_EQ(cut.signal_frame(), trampoline);
+    EXPECT_EQ(cut.result.frames.back().interrupted, nullptr);
+    EXPECT_EQ(cut.result.stop_reason, "no memory at " + hex(place + 8));
+  }
+}
+
+TEST(Stepper, reads_what_a_handler_interrupted) {
+  const Walk walk(crash_of("optimised", "handler_with_siginfo", SIGABRT));
+  const size_t trampoline = walk.signal_frame();
+  ASSERT_LT(trampoline + 1, walk.result.frames.size());
+  const auto& interrupted = walk.result.frames[trampoline].interrupted;
+  ASSERT_NE(interrupted, nullptr);
+  EXPECT_EQ(interrupted->signal.number, SIGSEGV);
+  EXPECT_EQ(interrupted->signal.code, SEGV_MAPERR);
+  EXPECT_EQ(interrupted->signal.fault_address, 0u);
+  EXPECT_EQ(interrupted->registers.rip, walk.result.frames[trampoline + 1].pc);
+  EXPECT_EQ(interrupted->registers.cs, 0x33u) << "64-bit code";
+  EXPECT_NE(interrupted->registers.fs_base, 0u);
+  EXPECT_EQ(walk.result.frames[trampoline + 1].interrupted, nullptr);
+}
+
+TEST(Stepper, reads_on_the_other_stack_what_a_handler_interrupted) {
+  const Walk walk(crash_of("optimised", "handler_on_other_stack", SIGABRT));
+  const size_t trampoline = walk.signal_frame();
+  ASSERT_LT(trampoline, walk.result.frames.size());
+  const auto& interrupted = walk.result.frames[trampoline].interrupted;
+  ASSERT_NE(interrupted, nullptr);
+  EXPECT_EQ(interrupted->registers.rip, walk.result.frames.back().pc);
+  EXPECT_EQ(interrupted->signal.number, 0) << "a handler without SA_SIGINFO";
+}
+
+TEST(Stepper, steps_out_of_handlers_that_failed_themselves) {
+  const Walk walk(crash_of("optimised", "nested_handlers", SIGABRT, 1 << 20));
+  std::vector<uint64_t> faults;
+  for (const WalkedFrame& frame : walk.result.frames) {
+    if (frame.signal_frame) {
+      ASSERT_NE(frame.interrupted, nullptr);
+      EXPECT_EQ(frame.interrupted->signal.number, SIGSEGV);
+      faults.push_back(frame.interrupted->signal.fault_address);
+    }
+  }
+  std::vector<uint64_t> expected(19, 8);
+  expected.push_back(0);
+  EXPECT_EQ(faults, expected);
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+}
+
 TEST(Stepper, steps_out_of_handlers_of_calls_of_nothing) {
   const Walk walk(crash_of("optimised", "handler_of_null_call", SIGABRT));
   size_t null = 0;

@@ -65,14 +65,25 @@ void on_segv(int) {
   abort();  // MARK: on_segv
 }
 
-NOINLINE void install_handler(int flags) {
+// Fails in its turn, and so do its own handlers, twenty deep.
+void on_segv_again(int) {
+  static volatile int depth;
+  static int* volatile elsewhere = reinterpret_cast<int*>(8);
+  depth = depth + 1;
+  if (depth < 20) {
+    *elsewhere = 1;
+  }
+  abort();
+}
+
+NOINLINE void install_handler(int flags, void (*handler)(int) = on_segv) {
   static char other_stack[65536];
   stack_t stack{};
   stack.ss_sp = other_stack;
   stack.ss_size = sizeof other_stack;
   sigaltstack(&stack, nullptr);
   struct sigaction action {};
-  action.sa_handler = on_segv;
+  action.sa_handler = handler;
   action.sa_flags = flags;
   sigaction(SIGSEGV, &action, nullptr);
 }
@@ -97,13 +108,33 @@ __asm__(
     ".size own_trampoline, . - own_trampoline\n");
 extern "C" void own_trampoline();
 
-NOINLINE void install_handler_with_own_trampoline() {
+// As in Go, with a table that does not say what it is; as in musl, without one.
+__asm__(
+    ".text\n"
+    ".type unmarked_trampoline, @function\n"
+    "unmarked_trampoline:\n"
+    "  .cfi_startproc\n"
+    "  mov $15, %rax\n"
+    "  syscall\n"
+    "  int3\n"
+    "  .cfi_endproc\n"
+    ".size unmarked_trampoline, . - unmarked_trampoline\n"
+    "  .fill 16, 1, 0x90\n"
+    ".type bare_trampoline, @function\n"
+    "bare_trampoline:\n"
+    "  mov $15, %eax\n"
+    "  syscall\n"
+    ".size bare_trampoline, . - bare_trampoline\n");
+extern "C" void unmarked_trampoline();
+extern "C" void bare_trampoline();
+
+NOINLINE void install_handler_with(void (*trampoline)()) {
   struct {
     void (*handler)(int);
     unsigned long flags;
     void (*restorer)();
     unsigned long mask;
-  } action = {on_segv, 0x04000000 /* SA_RESTORER */, own_trampoline, 0};
+  } action = {on_segv, 0x04000000 /* SA_RESTORER */, trampoline, 0};
   syscall(SYS_rt_sigaction, SIGSEGV, &action, nullptr, sizeof action.mask);
 }
 
@@ -187,6 +218,10 @@ NOINLINE void run(const char* what) {
     give_up();
   } else if (strcmp(what, "handler") == 0) {
     install_handler(0);
+  } else if (strcmp(what, "handler_with_siginfo") == 0) {
+    install_handler(SA_SIGINFO);
+  } else if (strcmp(what, "nested_handlers") == 0) {
+    install_handler(SA_SIGINFO | SA_NODEFER, on_segv_again);
   } else if (strcmp(what, "handler_on_other_stack") == 0) {
     install_handler(SA_ONSTACK);
   } else if (strcmp(what, "handler_of_null_call") == 0) {
@@ -203,7 +238,11 @@ NOINLINE void run(const char* what) {
   } else if (strcmp(what, "vdso") == 0) {
     ask_time();
   } else if (strcmp(what, "own_trampoline") == 0) {
-    install_handler_with_own_trampoline();
+    install_handler_with(own_trampoline);
+  } else if (strcmp(what, "unmarked_trampoline") == 0) {
+    install_handler_with(unmarked_trampoline);
+  } else if (strcmp(what, "bare_trampoline") == 0) {
+    install_handler_with(bare_trampoline);
   } else if (strcmp(what, "local") == 0) {
     use_local();
   }
