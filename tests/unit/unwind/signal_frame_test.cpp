@@ -87,6 +87,7 @@ TEST_F(SignalFrame, holds_the_sender) {
 TEST_F(SignalFrame, of_an_instruction_is_believed_too) {
   info_.si_signo = SIGILL;
   info_.si_code = ILL_ILLOPN;
+  info_.si_addr = reinterpret_cast<void*>(kCode + 1);
   EXPECT_EQ(number(), 0);
   info_.si_addr = reinterpret_cast<void*>(kCode);
   EXPECT_EQ(number(), SIGILL);

@@ -111,6 +111,7 @@ extern "C" void own_trampoline();
 // As in Go, with a table that does not say what it is; as in musl, without one.
 __asm__(
     ".text\n"
+    "  .fill 16, 1, 0x90\n"
     ".type unmarked_trampoline, @function\n"
     "unmarked_trampoline:\n"
     "  .cfi_startproc\n"
