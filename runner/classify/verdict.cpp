@@ -33,6 +33,7 @@
 
 #include "runner/base/signal_names.h"
 #include "runner/classify/machinery.h"
+#include "runner/classify/normalise.h"
 #include "runner/classify/sanitizer.h"
 
 namespace crashcrawler {
@@ -179,22 +180,22 @@ bool is_bare_raise(const CrashReport& report) {
   }
   constexpr std::array<std::string_view, 6> kSending = {"raise",  "gsignal", "kill",
                                                         "tgkill", "killpg",  "pthread_kill"};
-  const auto is_named = [&](const Frame& frame) {
-    return std::ranges::find(kSending, frame.raw_function) != kSending.end();
+  std::vector<std::string> names;
+  for (const Frame& frame : report.backtrace.threads.front().frames) {
+    names.push_back(
+        normalise_function(frame.function.empty() ? frame.raw_function : frame.function));
+  }
+  const auto sends = [&](const std::string& name) {
+    return std::ranges::find(kSending, name) != kSending.end();
   };
-  const std::vector<Frame>& frames = report.backtrace.threads.front().frames;
-  const auto last = std::ranges::find_if(frames.rbegin(), frames.rend(), is_named);
-  return last != frames.rend() &&
-         std::none_of(last.base(), frames.end(), [](const Frame& frame) {
-           return is_raising_machinery(frame.function) || is_raising_machinery(frame.raw_function);
-         });
+  const auto last = std::find_if(names.rbegin(), names.rend(), sends);
+  return last != names.rend() && std::none_of(last.base(), names.end(), is_raising_machinery);
 }
 
 bool may_relay(const CrashReport& report) {
   const RawCrash& raw = report.raw;
   return report.kind == CrashKind::signal && raw.cause == Cause::core_signal &&
-         sent_by_itself(raw.signal, raw) &&
-         (raw.signal.number != SIGABRT || is_bare_raise(report));
+         sent_by_itself(raw.signal, raw) && (raw.signal.number != SIGABRT || is_bare_raise(report));
 }
 
 }  // namespace
@@ -255,8 +256,7 @@ void drop_relayed(std::vector<CrashReport>& reports) {
         report.raw.time - reports[child->second].raw.time <= kLongestRelay) {
       origin = child->second;
       is_relay[i] = true;
-      reports[origin].relayed_by.push_back(
-          {report.raw.pid, report.raw.name, report.raw.arguments});
+      reports[origin].relayed_by.push_back({report.raw.pid, report.raw.name, report.raw.arguments});
     }
     newest_child[{parent_of(report.raw), final_signal(report)}] = origin;
   }

@@ -49,10 +49,10 @@ struct Frame {
   uint64_t function_offset = 0;  // instruction_addr - start of the function
   SourceLocation
       location;  // where inside `function`; the call of inlines.back() when there are inlines
-  std::vector<InlinedFunction> inlines;  // innermost first
-  bool signal_frame = false;             // the kernel's signal trampoline
+  std::vector<InlinedFunction> inlines;            // innermost first
+  bool signal_frame = false;                       // the kernel's signal trampoline
   std::shared_ptr<const Interrupted> interrupted;  // of a signal frame; null: it could not be read
-  bool in_app = false;                   // code of the program under test, not of a system package
+  bool in_app = false;  // code of the program under test, not of a system package
 };
 
 struct ThreadBacktrace {

@@ -9,12 +9,13 @@
 
 namespace crashcrawler {
 
-// Whether the code at `pc` is what handlers return to: rt_sigreturn(2), without anything before it.
-bool is_restorer(uint64_t pc, const AddressSpace& memory);
+// Whether a frame with these registers is that of a restorer: the code that handlers return to, which is a system call
+// and nothing else.
+bool is_restorer(Architecture architecture, uint64_t pc, uint64_t sp, const AddressSpace& memory);
 
-// The signal frame of a 64-bit process whose restorer is about to run with `sp`. `dead`: the registers of the thread
-// when it died; segment bases are not in the frame. Nothing: it was not captured.
-std::optional<Interrupted> read_signal_frame(uint64_t sp, const Registers& dead,
-                                             const AddressSpace& memory);
+// The signal frame that a restorer with this stack pointer would return from. `dead`: the registers of the thread when
+// it died, for those that are not in the frame. Nothing: it was not captured.
+std::optional<Interrupted> read_signal_frame(Architecture architecture, uint64_t sp,
+                                             const Registers& dead, const AddressSpace& memory);
 
 }  // namespace crashcrawler

@@ -23,8 +23,8 @@
 // alone.
 //
 // A signal frame is known by its table (augmentation "S"), else by its code, as gdb and libgcc do: there
-// are restorers without a table (musl), and with one that does not say what they are (Go). Without a
-// table the kernel's frame is read in its place.
+// are restorers without a table (musl, the 32-bit vdso), and with one that does not say what they are
+// (Go). Then the frame that the kernel made is read in place of the table.
 //
 // Loops end because the stack pointer has to grow. It may jump back only out of a signal frame
 // (sigaltstack) or to another mapping (a coroutine, a runtime that switches stacks), and that not
@@ -72,6 +72,7 @@ class Walker {
   void move_blindly(uint64_t pc, uint64_t sp, std::optional<uint64_t> fp, Trust trust);
   bool stop(std::string reason);
   void note(const std::string& what);
+  bool at_restorer() const;
   std::shared_ptr<const Interrupted> interrupted_context() const;
   bool same_stack(uint64_t address) const;
 
@@ -82,11 +83,11 @@ class Walker {
   const Architecture architecture_;
   RegisterSet registers_;  // of the current frame
   const RegisterLayout& layout_;
-  WalkedFrame frame_;             // the current one
-  bool interrupted_ = true;       // the current frame did not call: pc is exact
-  bool in_signal_frame_ = false;  // the current frame is the trampoline of a handler
+  WalkedFrame frame_;                           // the current one
+  bool interrupted_ = true;                     // the current frame did not call: pc is exact
+  bool in_signal_frame_ = false;                // the current frame is the trampoline of a handler
   std::shared_ptr<const Interrupted> context_;  // that the kernel saved for it
-  size_t number_ = 0;             // of the current frame
+  size_t number_ = 0;                           // of the current frame
   size_t stack_switches_ = 0;
   StackWalk result_;
 };
@@ -136,12 +137,12 @@ bool Walker::same_stack(uint64_t address) const {
   return stack != nullptr && address >= stack->start && address < stack->end;
 }
 
-// Nothing on i386, whose frames are others.
+bool Walker::at_restorer() const {
+  return is_restorer(architecture_, registers_.pc(), registers_.sp(), memory_);
+}
+
 std::shared_ptr<const Interrupted> Walker::interrupted_context() const {
-  if (architecture_ != Architecture::x86_64) {
-    return nullptr;
-  }
-  std::optional<Interrupted> found = read_signal_frame(registers_.sp(), dead_, memory_);
+  const auto found = read_signal_frame(architecture_, registers_.sp(), dead_, memory_);
   return found ? std::make_shared<const Interrupted>(*found) : nullptr;
 }
 
@@ -166,8 +167,7 @@ bool Walker::step() {
 
 bool Walker::step_by_table(ElfImage& image, uint64_t load_bias) {
   const CfiStep step = step_by_cfi(image, load_bias, frame_.lookup, registers_, memory_);
-  if (!step.signal_frame && architecture_ == Architecture::x86_64 &&
-      is_restorer(registers_.pc(), memory_)) {
+  if (!step.signal_frame && at_restorer()) {
     return step_out_of_signal_frame();
   }
   in_signal_frame_ = step.signal_frame;
@@ -206,8 +206,8 @@ bool Walker::step_by_table(ElfImage& image, uint64_t load_bias) {
   if (step.signal_frame) {
     // Code that is no restorer may have the same mark, to say that it was not called.
     context_ = interrupted_context();
-    if (context_ && (context_->registers.rip != pc ||
-                     context_->registers.rsp != step.registers.sp())) {
+    if (context_ &&
+        (context_->registers.rip != pc || context_->registers.rsp != step.registers.sp())) {
       context_ = nullptr;
     }
   }
@@ -240,6 +240,9 @@ bool Walker::step_out_of_nowhere() {
 }
 
 bool Walker::step_without_table() {
+  if (at_restorer()) {
+    return step_out_of_signal_frame();
+  }
   if (registers_.sp() == stack_start_) {
     return stop("end of stack");  // where the kernel put the arguments of the process
   }

@@ -210,8 +210,7 @@ CrashReport died_in_nested_handler(Cause cause, const Interrupted& outer) {
 
 TEST(Judge, OfNestedFaultsTheOutermostIsTheCrash) {
   for (const Cause cause : {Cause::core_signal, Cause::exit}) {
-    CrashReport report =
-        died_in_nested_handler(cause, fault_at(kOuterFault, SIGBUS, BUS_ADRERR));
+    CrashReport report = died_in_nested_handler(cause, fault_at(kOuterFault, SIGBUS, BUS_ADRERR));
     ASSERT_TRUE(judge(report));
     EXPECT_EQ(report.kind, CrashKind::handled_signal);
     EXPECT_EQ(report.raw.signal.number, SIGBUS);
@@ -292,7 +291,7 @@ TEST(Judge, ACoreSignalAloneIsACrash) {
 
 Frame named(const std::string& function) {
   Frame frame;
-  frame.function = frame.raw_function = function;
+  frame.raw_function = function;
   return frame;
 }
 
@@ -313,7 +312,7 @@ CrashReport death(pid_t pid, pid_t parent, int seconds, int signal = SIGSEGV) {
 CrashReport relay(pid_t pid, pid_t parent, int seconds, int signal = SIGSEGV) {
   CrashReport report = death(pid, parent, seconds, signal);
   report.raw.signal = {signal, SI_TKILL, 0, 0, pid, 0};
-  report.backtrace.threads[0].frames = {named("__pthread_kill_implementation"), named("raise"),
+  report.backtrace.threads[0].frames = {named("__pthread_kill_implementation"), named("__GI_raise"),
                                         named("main")};
   return report;
 }

@@ -38,7 +38,7 @@ class SignalFrame : public testing::Test {
     Registers dead;
     dead.rax = 1;
     dead.fs_base = 2;
-    return read_signal_frame(kStack, dead, AddressSpace(crash));
+    return read_signal_frame(Architecture::x86_64, kStack, dead, AddressSpace(crash));
   }
 
   int number() { return read().value().signal.number; }
@@ -50,9 +50,9 @@ class SignalFrame : public testing::Test {
 TEST_F(SignalFrame, holds_the_registers) {
   const Registers r = read().value().registers;
   const std::pair<uint64_t, int> expected[] = {
-      {r.r8, REG_R8},   {r.r9, REG_R9},   {r.r10, REG_R10}, {r.r11, REG_R11},   {r.r12, REG_R12},
-      {r.r13, REG_R13}, {r.r14, REG_R14}, {r.r15, REG_R15}, {r.rdi, REG_RDI},   {r.rsi, REG_RSI},
-      {r.rbp, REG_RBP}, {r.rbx, REG_RBX}, {r.rdx, REG_RDX}, {r.rax, REG_RAX},   {r.rcx, REG_RCX},
+      {r.r8, REG_R8},   {r.r9, REG_R9},     {r.r10, REG_R10}, {r.r11, REG_R11}, {r.r12, REG_R12},
+      {r.r13, REG_R13}, {r.r14, REG_R14},   {r.r15, REG_R15}, {r.rdi, REG_RDI}, {r.rsi, REG_RSI},
+      {r.rbp, REG_RBP}, {r.rbx, REG_RBX},   {r.rdx, REG_RDX}, {r.rax, REG_RAX}, {r.rcx, REG_RCX},
       {r.rsp, REG_RSP}, {r.rflags, REG_EFL}};
   for (const auto& [value, number] : expected) {
     EXPECT_EQ(value, 0x1000 + static_cast<uint64_t>(number)) << number;
@@ -118,6 +118,22 @@ TEST_F(SignalFrame, is_read_as_far_as_it_was_captured) {
   EXPECT_EQ(read(kSignal + 24).value().signal.number, SIGSEGV);
 }
 
+// The rest is in stepper_test.cpp, on frames that the kernel made.
+TEST(Restorer, is_known_on_i386_by_its_address_and_a_mark_on_the_stack) {
+  std::string bytes(800, '\0');
+  const uint32_t pc = 0xf7fc1570;
+  std::memcpy(bytes.data(), &pc, 4);
+  const std::string_view mark("\xb8\xad\0\0\0\xcd\x80", 7);
+  bytes.replace(4 + 256, mark.size(), mark);
+  RawCrash crash;
+  crash.threads.emplace_back().stack = {{0xffff0000, bytes}};
+  const AddressSpace memory(crash);
+  EXPECT_TRUE(is_restorer(Architecture::i386, pc, 0xffff0004, memory));
+  EXPECT_FALSE(is_restorer(Architecture::i386, pc + 1, 0xffff0004, memory));
+  EXPECT_FALSE(is_restorer(Architecture::i386, 0, 0xffff0008, memory)) << "no mark there";
+  EXPECT_FALSE(is_restorer(Architecture::x86_64, pc, 0xffff0004, memory));
+}
+
 TEST(Restorer, is_known_by_its_code) {
   RawCrash crash;
   AddressSpace memory(crash);
@@ -125,10 +141,13 @@ TEST(Restorer, is_known_by_its_code) {
   memory.add_file_bytes(0x2000, std::string_view("\xb8\x0f\0\0\0\x0f\x05", 7));
   memory.add_file_bytes(0x3000, std::string_view("\xb8\x0f\0\0\0\x0f", 6));      // cut
   memory.add_file_bytes(0x4000, std::string_view("\xb8\x0e\0\0\0\x0f\x05", 7));  // another call
-  EXPECT_TRUE(is_restorer(0x1000, memory));
-  EXPECT_TRUE(is_restorer(0x2000, memory));
+  const auto is_one = [&](uint64_t pc) {
+    return is_restorer(Architecture::x86_64, pc, kStack, memory);
+  };
+  EXPECT_TRUE(is_one(0x1000));
+  EXPECT_TRUE(is_one(0x2000));
   for (const uint64_t pc : {0x1001, 0x2005, 0x3000, 0x4000, 0x5000}) {
-    EXPECT_FALSE(is_restorer(pc, memory)) << pc;
+    EXPECT_FALSE(is_one(pc)) << pc;
   }
 }
 

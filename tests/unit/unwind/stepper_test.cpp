@@ -258,6 +258,37 @@ TEST(Stepper, unwinds_32_bit_programs) {
   }
 }
 
+TEST(Stepper, steps_out_of_signal_handlers_of_32_bit_programs) {
+  for (const char* name : {"i386_handler", "i386_handler_with_siginfo"}) {
+    SCOPED_TRACE(name);
+    if (::access(tests::program(name).c_str(), X_OK) != 0) {
+      GTEST_SKIP() << "the compiler makes no 32-bit programs (gcc -m32)";
+    }
+    Result<LiveSnapshot> snapshot = tests::snapshot_at_signal({tests::program(name)}, SIGILL);
+    if (!snapshot) {
+      GTEST_SKIP() << "no 32-bit programs run here: " << snapshot.error().message;
+    }
+    snapshot->crash.stack_start = 0;
+    const Walk walk(*snapshot);
+    EXPECT_EQ(walk.function(0), "on_fault");
+    ASSERT_EQ(walk.signal_frame(), 1u);
+    EXPECT_EQ(walk.function(2), "inner");
+    EXPECT_EQ(walk.function(3), "middle");
+    const auto& interrupted = walk.result.frames[1].interrupted;
+    ASSERT_NE(interrupted, nullptr);
+    EXPECT_EQ(interrupted->registers.rip, walk.result.frames[2].pc);
+    EXPECT_EQ(interrupted->registers.cs, snapshot->crash.threads[0].registers.cs);
+    EXPECT_EQ(interrupted->registers.ss, snapshot->crash.threads[0].registers.ss);
+    if (std::string(name) == "i386_handler") {
+      EXPECT_EQ(interrupted->signal.number, 0);
+    } else {
+      EXPECT_EQ(interrupted->signal.number, SIGSEGV);
+      EXPECT_EQ(interrupted->signal.code, SEGV_MAPERR);
+      EXPECT_EQ(interrupted->signal.fault_address, 0u);
+    }
+  }
+}
+
 TEST(Stepper, keeps_the_first_frames_and_counts_the_others) {
   const LiveSnapshot snapshot = crash_of("optimised", "recursion");
   const Walk all(snapshot, 10000);
