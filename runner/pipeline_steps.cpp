@@ -151,11 +151,15 @@ std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
     for (RawThread& thread : report.raw.threads) {
       thread.stack = {};
     }
+    reports.push_back(std::move(report));
+  }
+  drop_relayed(reports);
+  for (size_t i = 0; i < reports.size(); ++i) {
+    CrashReport& report = reports[i];
     const std::string program = fs::path(report.raw.executable).filename();
-    report.id = fmt::format("{:04}-{}-{}", reports.size() + 1,
+    report.id = fmt::format("{:04}-{}-{}", i + 1,
                             file_name_safe(program.empty() ? report.raw.name : program),
                             file_name_safe(event_name(report)));
-    reports.push_back(std::move(report));
   }
   return reports;
 }

@@ -248,6 +248,7 @@ std::string crash_text(const CrashReport& report, const Session& session) {
   fact(text, "Time", iso_time(raw.time));
   fact(text, "Signal", raw.signal.number != 0 ? signal_facts(raw) : "");
   fact(text, "Exit", exit_facts(raw));
+  fact(text, "Relayed by", started_by(report.relayed_by));
   fact(text, "Signature", signature_facts(report.signature));
 
   if (const ThreadBacktrace* thread = crashed_thread(report.backtrace)) {

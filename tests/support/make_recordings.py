@@ -42,7 +42,7 @@ def build(behaviour, folder):
 
 
 def record(wrapper, program, recording):
-    command = [wrapper, "--output-dir", "/mnt/fixture/out", "--stack-size", "4K", "--thread-stack-size", "4K",
+    command = [wrapper, "--output-dir", "/mnt/fixture/out", "--stack-size", "8K", "--thread-stack-size", "4K",
                "--record", recording]
     status = subprocess.run(["unshare", "--mount", "sh", "-c", RUN_IN_A_PLACE_OF_ITS_OWN, "sh", program, program.name,
                              *command]).returncode
