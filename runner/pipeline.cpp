@@ -28,7 +28,7 @@ Result<int> report_on(Session session, Captured captured, const RunOptions& opti
   spdlog::debug("the command has ended; {} deaths were captured", captured.crashes.size());
 
   // Not every death is a crash: what processes of the run did to each other on purpose is not looked at.
-  drop_deaths_on_purpose(captured);
+  drop_deaths_on_purpose(captured, session.outcome);
 
   // What the dead left becomes frames with names, in a child that may fail over hostile files.
   std::vector<Backtrace> backtraces =

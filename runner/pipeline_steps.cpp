@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runner/base/file.h"
+#include "runner/capture/live_snapshot.h"
 #include "runner/classify/verdict.h"
 #include "runner/report/headline.h"
 
@@ -17,6 +18,7 @@ namespace crashcrawler {
 namespace {
 
 namespace fs = std::filesystem;
+using Time = std::chrono::system_clock::time_point;
 
 Result<ProbeProcess> find_and_start_probe() {
   const Result<std::string> path = find_probe();
@@ -65,6 +67,25 @@ std::string file_name_safe(const std::string& name) {
   return safe;
 }
 
+bool is_killed_by(const Harness& harness, const RawCrash& death) {
+  return death.cause == Cause::killed && death.sender && !death.sender->in_tree &&
+         (death.sender->pid == harness.wrapper || death.sender->pid == harness.probe);
+}
+
+// Whether somebody's kill was the end of one of `alive`. Between the two a pid does not come back.
+bool was_looked_at(const RawCrash& death, const std::vector<std::pair<pid_t, Time>>& alive) {
+  return death.cause == Cause::killed && !death.oom_killed &&
+         std::ranges::any_of(alive, [&](const auto& seen) {
+           return seen.first == death.pid && seen.second <= death.time;
+         });
+}
+
+void tell_as_hang(RawCrash& death) {
+  death.cause = Cause::timeout;
+  death.signal = {};
+  death.sender.reset();
+}
+
 }  // namespace
 
 Collector::Collector() : process_(find_and_start_probe()) {}
@@ -111,9 +132,15 @@ Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source)
   Supervision supervision;
   supervision.linger = options.linger;
   supervision.leftovers = options.leftovers;
+  supervision.timeout = options.timeout;
+  supervision.grace = options.grace;
   if (source) {
     supervision.cgroup = source->cgroup();
     supervision.kill_tree = [&source] { source->kill_tree(); };
+    supervision.at_timeout = [&source, &options](const std::vector<pid_t>& pids) {
+      return snapshot_tree({options.crash_stack_bytes, options.thread_stack_bytes, pids},
+                           [&source](std::string_view record) { source->add(record); });
+    };
   }
   return supervision;
 }
@@ -132,8 +159,24 @@ UnwindLimits unwind_limits_of(const Command& command) {
   return limits;
 }
 
-void drop_deaths_on_purpose(Captured& captured) {
+void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome) {
   const Harness harness{captured.wrapper_pid, captured.probe_pid};
+  if (outcome.timed_out) {
+    const Time over = outcome.started + *outcome.timed_out;
+    std::vector<std::pair<pid_t, Time>> alive;
+    for (const RawCrash& crash : captured.crashes) {
+      if (crash.alive) {
+        alive.emplace_back(crash.pid, crash.time);
+      }
+    }
+    std::erase_if(captured.crashes,
+                  [&](const RawCrash& death) { return was_looked_at(death, alive); });
+    for (RawCrash& death : captured.crashes) {
+      if (is_killed_by(harness, death) && death.started <= over && over <= death.time) {
+        tell_as_hang(death);
+      }
+    }
+  }
   std::erase_if(captured.crashes,
                 [&](const RawCrash& death) { return !may_be_crash(death, harness); });
 }
@@ -178,10 +221,13 @@ std::vector<std::vector<Module>*> modules_of(Session& session) {
 }
 
 int exit_status_of(const Session& session, const RunOptions& options) {
-  constexpr int kCrashBehindSuccess = 70, kHarnessFailed = 125;
+  constexpr int kCrashBehindSuccess = 70, kTimedOut = 124, kHarnessFailed = 125;
   const RunOutcome& outcome = session.outcome;
   if (!session.health.complete && !options.best_effort) {
     return kHarnessFailed;
+  }
+  if (outcome.timed_out) {
+    return kTimedOut;
   }
   if (outcome.signal != 0) {
     return 128 + outcome.signal;

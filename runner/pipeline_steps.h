@@ -41,6 +41,7 @@ class Collector {
 // A session with all that is known before the run: the command, the machine, the collector.
 Session describe_session(const Command& command);
 
+// When the time is over, the processes go to `source` as they are then.
 Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source);
 
 // The file of --record; one that keeps nothing without it.
@@ -51,8 +52,9 @@ Result<Recording> start_recording(const RunOptions& options, const Session& sess
 // directory.
 UnwindLimits unwind_limits_of(const Command& command);
 
-// Takes out the deaths that are no crashes whatever their stacks say.
-void drop_deaths_on_purpose(Captured& captured);
+// Takes out the deaths that are no crashes whatever their stacks say. After a time-out: what was looked at alive is not
+// told again by its death, and what could not be looked at is a hang as it was when we killed it.
+void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome);
 
 // Pairs each crash with its stacks and judges it; what was no crash after all is left out. The raw stack bytes are let go.
 std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
@@ -63,8 +65,8 @@ uint64_t count_truncated(const std::vector<CrashReport>& crashes);
 
 std::vector<std::vector<Module>*> modules_of(Session& session);
 
-// The contract's exit status: the command's own; 70 when it succeeded over a crash; 125 when
-// crashes were lost sight of and --best-effort does not allow that.
+// The contract's exit status: the command's own; 70 when it succeeded over a crash; 124 when its time was over; 125
+// when crashes were lost sight of and --best-effort does not allow that.
 int exit_status_of(const Session& session, const RunOptions& options);
 
 }  // namespace crashcrawler

@@ -1,11 +1,13 @@
 // A thread of its own reads the socket for the whole run, so that the probe never waits for us and
 // the ring is empty when the next crash comes; it opens the files of a crash the moment the crash
 // is complete. What has come is recorded before it is looked at: a message that brings us down is
-// then in the recording.
+// then in the recording. Records from elsewhere come in between; recorded and assembled under one lock, they have the
+// same place in both.
 #include "runner/capture/bpf_source.h"
 
 #include <sys/socket.h>
 
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -28,8 +30,8 @@ struct BpfSource::State {
   UniqueFd socket;
   Recording& recording;
   MessageReader reader;
-  std::string_view batch;  // messages that have come and were not looked at yet
   RunAssembler assembler;
+  std::mutex lock;  // of recording and assembler, while the receiver runs
   std::thread receiver;
 
   State(UniqueFd connected, const Circumstances& circumstances, Recording& kept)
@@ -45,19 +47,26 @@ struct BpfSource::State {
     }
   }
 
-  // False: nothing more comes.
-  bool read_batch() {
-    batch = reader.next_batch();
+  void assemble(std::string_view batch) {
+    while (!batch.empty() && !assembler.has_ended()) {
+      assembler.take(take_message(batch));
+    }
+  }
+
+  void add(std::string_view batch) {
+    const std::lock_guard guard(lock);
     recording.append(batch);
-    return !batch.empty();
+    assemble(batch);
   }
 
   void receive() {
-    do {
-      while (!batch.empty() && !assembler.has_ended()) {
-        assembler.take(take_message(batch));
+    while (!assembler.has_ended()) {
+      const std::string_view batch = reader.next_batch();
+      if (batch.empty()) {
+        return;
       }
-    } while (!assembler.has_ended() && read_batch());
+      add(batch);
+    }
   }
 };
 
@@ -73,10 +82,12 @@ Result<BpfSource> BpfSource::begin(UniqueFd socket, pid_t held, const CaptureOpt
       {}, held, options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes};
   // When this fails the probe is gone, and the empty answer below says so.
   send_message(state->socket.get(), ProbeMessage::begin, begin);
-  if (!state->read_batch()) {
+  std::string_view batch = state->reader.next_batch();
+  if (batch.empty()) {
     return Error{"the collector ended before it could begin"};
   }
-  const std::string_view answer = take_message(state->batch);
+  state->recording.append(batch);
+  const std::string_view answer = take_message(batch);
   if (is(ProbeMessage::failed, answer)) {
     return Error{std::string(text_of(answer))};
   }
@@ -86,12 +97,17 @@ Result<BpfSource> BpfSource::begin(UniqueFd socket, pid_t held, const CaptureOpt
         "build"};
   }
   state->assembler.take(answer);
+  state->assemble(batch);
   state->receiver = std::thread(&State::receive, state.get());
   return BpfSource(std::move(state));
 }
 
 const std::string& BpfSource::cgroup() const {
   return state_->assembler.cgroup();
+}
+
+void BpfSource::add(std::string_view record) {
+  state_->add(record);
 }
 
 void BpfSource::kill_tree() {

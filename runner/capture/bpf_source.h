@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "runner/base/result.h"
 #include "runner/base/unique_fd.h"
@@ -35,6 +36,9 @@ class BpfSource {
 
   // Directory of the run's cgroup.
   const std::string& cgroup() const;
+
+  // A record that did not come from the probe, among those that do: from here on it is like them. From any thread.
+  void add(std::string_view record);
 
   // SIGKILL to everything in the cgroup.
   void kill_tree();

@@ -148,6 +148,7 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   crash.cause = static_cast<Cause>(
       std::clamp<uint32_t>(process.cause, CC_CAUSE_CORE_SIGNAL, CC_CAUSE_TIMEOUT) -
       CC_CAUSE_CORE_SIGNAL);
+  crash.alive = crash.cause == Cause::timeout;
   crash.name = text_of(process.comm);
   crash.uid = process.uid;
   crash.effective_uid = process.euid;

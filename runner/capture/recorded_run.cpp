@@ -18,6 +18,7 @@ using Time = std::chrono::system_clock::time_point;
 
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+constexpr int64_t kLongestMs = kMost / 1'000'000;  // still a number of nanoseconds
 
 std::string characters_of(const std::string& bytes) {
   std::string text;
@@ -128,6 +129,9 @@ RunOutcome outcome_of(const Json& json) {
   outcome.signal = int_of(json.at("signal"), 64);
   outcome.leftovers = leftovers_of(json.at("leftovers"));
   outcome.interrupted = json.at("interrupted").get<bool>();
+  if (json.contains("timed_out_ms")) {
+    outcome.timed_out = std::chrono::milliseconds(number_of(json.at("timed_out_ms"), 0, kLongestMs));
+  }
   return outcome;
 }
 
@@ -171,7 +175,7 @@ Result<RecordedRun> run_from_text(const std::string& text) {
 
 std::string outcome_to_text(const Session& session, const std::string& not_captured) {
   const RunOutcome& outcome = session.outcome;
-  const Json json = {{"started_ns", nanoseconds_of(outcome.started)},
+  Json json = {{"started_ns", nanoseconds_of(outcome.started)},
                      {"duration_ns", outcome.duration.count()},
                      {"exit_code", outcome.exit_code},
                      {"signal", outcome.signal},
@@ -179,6 +183,9 @@ std::string outcome_to_text(const Session& session, const std::string& not_captu
                      {"interrupted", outcome.interrupted},
                      {"soft_errors", to_json(session.soft_errors)},
                      {"not_captured", characters_of(not_captured)}};
+  if (outcome.timed_out) {
+    json["timed_out_ms"] = outcome.timed_out->count();
+  }
   return json.dump();
 }
 

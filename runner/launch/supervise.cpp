@@ -1,5 +1,5 @@
 // One loop over everything that can happen while the command runs: a signal for us, a change of the
-// command's state (SIGCHLD), the tree has become empty (cgroup.events), the linger time is over.
+// command's state (SIGCHLD), the tree has become empty (cgroup.events), a time is over.
 //
 // Descendants that lose their parent go to init (or to the nearest subreaper) as they would without
 // us. We do not make ourselves a subreaper: a daemonising test would see another parent than pid 1,
@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <csignal>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "runner/base/unique_fd.h"
@@ -30,6 +31,9 @@ using Clock = std::chrono::steady_clock;
 // longer.
 constexpr std::chrono::seconds kKillTime{5};
 
+// Each time around only those are left that were forked meanwhile. What forks faster is killed.
+constexpr int kTerminationRounds = 100;
+
 class Supervisor {
  public:
   Supervisor(HeldCommand& command, const Supervision& supervision, UniqueFd signals,
@@ -41,6 +45,9 @@ class Supervisor {
 
   RunOutcome run() {
     outcome_.started = command_.started();
+    if (supervision_.timeout) {
+      timeout_at_ = command_.started_steady() + *supervision_.timeout;
+    }
     reap();
     while (!(ended_ && is_tree_empty()) && !is_time_over()) {
       wait_for_something();
@@ -49,6 +56,7 @@ class Supervisor {
       const std::vector<signalfd_siginfo> signals = read_signals();
       reap();
       pass_on(signals);
+      keep_time();
     }
     settle_leftovers();
     return std::move(outcome_);
@@ -61,12 +69,21 @@ class Supervisor {
     pollfd polled[] = {{signals_.get(), POLLIN, 0},
                        {ended_ && tree_ ? tree_->fd() : -1, POLLPRI, 0}};
     int timeout = -1;
-    if (deadline_) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()).count();
+    if (const std::optional<Clock::time_point> next = next_deadline()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count();
       timeout = static_cast<int>(std::clamp<long>(left, 0, 3'600'000));
     }
     ::poll(polled, 2, timeout);  // an error shows up as nothing to do, and the next round
+  }
+
+  std::optional<Clock::time_point> next_deadline() const {
+    std::optional<Clock::time_point> next;
+    for (const auto& time : {deadline_, timeout_at_, grace_end_}) {
+      if (time && (!next || *time < *next)) {
+        next = time;
+      }
+    }
+    return next;
   }
 
   std::vector<signalfd_siginfo> read_signals() const {
@@ -95,7 +112,7 @@ class Supervisor {
     }
     if (ended_) {
       if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) {
-        deadline_ = Clock::now();
+        (grace_end_ ? grace_end_ : deadline_) = Clock::now();
       }
     } else if (!is_from_terminal(info)) {
       ::kill(command_.pid(), signal);
@@ -133,7 +150,55 @@ class Supervisor {
     return std::find(pids.begin(), pids.end(), sender) != pids.end();
   }
 
+  void keep_time() {
+    if (timeout_at_ && Clock::now() >= *timeout_at_) {
+      time_out();
+    } else if (grace_end_ && Clock::now() >= *grace_end_) {
+      kill_tree();
+    }
+  }
+
+  void time_out() {
+    timeout_at_.reset();
+    outcome_.timed_out = supervision_.timeout;
+    if (supervision_.at_timeout) {
+      for (std::string& missing : supervision_.at_timeout(processes())) {
+        outcome_.soft_errors.push_back(std::move(missing));
+      }
+    }
+    grace_end_ = Clock::now() + supervision_.grace;
+    terminate_tree();
+    reap();  // looking at processes takes SIGCHLD away from us
+  }
+
+  // SIGCONT as timeout(1) does: one that is stopped gets its SIGTERM only then.
+  void terminate_tree() {
+    std::set<pid_t> told;
+    bool any = true;
+    for (int round = 0; round < kTerminationRounds && any; ++round) {
+      any = false;
+      for (const pid_t pid : processes()) {
+        if (told.insert(pid).second) {
+          ::kill(pid, SIGTERM);
+          ::kill(pid, SIGCONT);
+          any = true;
+        }
+      }
+    }
+  }
+
+  // Those of the tree; without one, the command.
+  std::vector<pid_t> processes() const {
+    std::vector<pid_t> pids = tree_ ? tree_->pids() : std::vector<pid_t>();
+    if (!ended_ && std::ranges::find(pids, command_.pid()) == pids.end()) {
+      pids.push_back(command_.pid());
+    }
+    return pids;
+  }
+
   void kill_tree() {
+    timeout_at_.reset();
+    grace_end_.reset();
     if (!ended_) {
       ::kill(command_.pid(), SIGKILL);  // also when whoever may kill the rest is gone
     }
@@ -170,6 +235,9 @@ class Supervisor {
     outcome_.duration = Clock::now() - command_.started_steady();
     const bool for_ever = supervision_.leftovers == LeftoverPolicy::wait && !outcome_.interrupted;
     if (!for_ever) {
+      timeout_at_.reset();
+    }
+    if (deadline_after_end_ || (!for_ever && !grace_end_)) {
       deadline_ = Clock::now() + deadline_after_end_.value_or(supervision_.linger);
     }
   }
@@ -210,6 +278,8 @@ class Supervisor {
   RunOutcome outcome_;
   bool ended_ = false;
   int interrupts_ = 0;
+  std::optional<Clock::time_point> timeout_at_;        // none: no time-out, or it is past
+  std::optional<Clock::time_point> grace_end_;         // between SIGTERM and SIGKILL to the tree
   std::optional<Clock::time_point> deadline_;          // of the waiting for the tree
   std::optional<Clock::duration> deadline_after_end_;  // instead of linger
 };

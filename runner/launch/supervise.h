@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "runner/base/result.h"
 #include "runner/launch/held_command.h"
@@ -20,6 +22,11 @@ struct Supervision {
   LeftoverPolicy leftovers = LeftoverPolicy::leave;
   // Writes cgroup.kill, through whoever may. Empty: the command alone is killed.
   std::function<void()> kill_tree;
+  // How long the command may take from its release on; and, where leftovers are waited for, they too.
+  std::optional<std::chrono::milliseconds> timeout;
+  std::chrono::milliseconds grace{5000};  // between SIGTERM and kill_tree when that time is over
+  // Looks at the processes of the tree before they are ended. Returns soft errors. Empty: nobody looks.
+  std::function<std::vector<std::string>(const std::vector<pid_t>&)> at_timeout;
 };
 
 // To be called early in main(), before any thread exists: blocks the signals that supervise()
@@ -32,7 +39,8 @@ void block_supervised_signals();
 // and SIGALRM sent to us are passed to the command (not those that the terminal or the tree itself
 // has sent to the whole process group), a second SIGINT kills the tree, and a stop of the command
 // by job control stops us too. Once the command has ended, SIGINT, SIGTERM, SIGHUP and SIGQUIT end
-// the waiting for the rest. What still runs at the end is in RunOutcome::leftovers (for kill: what
+// the waiting for the rest. When the time-out comes first, every process of the tree gets SIGTERM and, where it was
+// stopped, goes on; what is left after the grace time is killed, whatever `leftovers` says. What still runs at the end is in RunOutcome::leftovers (for kill: what
 // was killed).
 Result<RunOutcome> supervise(HeldCommand& command, const Supervision& supervision);
 

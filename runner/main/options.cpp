@@ -47,6 +47,14 @@ std::chrono::milliseconds parse_duration(const std::string& text) {
                              "' is no duration; write it as 500ms or 2s, at most a week");
 }
 
+std::chrono::milliseconds parse_timeout(const std::string& text) {
+  const std::chrono::milliseconds timeout = parse_duration(text);
+  if (timeout.count() == 0) {
+    throw CLI::ValidationError("'" + text + "' leaves the command no time");
+  }
+  return timeout;
+}
+
 // "65536", "64K", "16M"; in powers of 1024.
 uint64_t parse_size(const std::string& text, uint64_t least, uint64_t most) {
   static const std::map<std::string, int> kShifts = {{"", 0}, {"K", 10}, {"M", 20}, {"G", 30}};
@@ -122,6 +130,13 @@ void declare_options(CLI::App& app, RunOptions& options) {
           "What to do with them after that: leave them, wait for all of them, or kill them "
           "(default: leave)",
           [&options](const std::string& word) { options.leftovers = one_of(kPolicies, word); });
+  declare(app, "--timeout", "DURATION",
+          "When the command has not ended by then, report every process of it as a hang, with its "
+          "stacks, end them all and exit with 124 (default: no limit)",
+          [&options](const std::string& word) { options.timeout = parse_timeout(word); });
+  declare(app, "--grace", "DURATION",
+          "How long they may take to end after SIGTERM before they are killed (default: 5s)",
+          [&options](const std::string& word) { options.grace = parse_duration(word); });
   app.add_flag("--keep-core", options.keep_core,
                "Leave RLIMIT_CORE alone: the system's core dumps take place as well");
   app.add_option(
@@ -180,7 +195,7 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
   app.footer(
       "Exit status: that of the command (128+N when signal N ended it); 70 when it succeeded "
       "although something in it\n"
-      "crashed; 125 when crashcrawler could not do its work; 126 or 127 when the command could not "
+      "crashed; 124 when --timeout was over; 125 when crashcrawler could not do its work; 126 or 127 when the command could not "
       "be run.");
   app.prefix_command();
   declare_options(app, options);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -19,6 +20,8 @@ struct RunOptions {
   std::string output_directory = "crashcrawler-out";
   std::chrono::milliseconds linger{2000};
   LeftoverPolicy leftovers = LeftoverPolicy::leave;
+  std::optional<std::chrono::milliseconds> timeout;
+  std::chrono::milliseconds grace{5000};
   bool keep_core = false;
   std::string user;  // empty: the one behind sudo, or whoever we are
   FailOn fail_on = FailOn::crash;

@@ -105,6 +105,7 @@ struct RawCrash {
   RawSignal signal;
   int wait_status = 0;    // as wait(2) reports it; see has_exit
   bool has_exit = false;  // the EXIT record arrived
+  bool alive = false;     // it was looked at, it did not die: there is no wait_status
 
   std::string name;        // comm of the leader
   std::string executable;  // path

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct RunOutcome {
   int signal = 0;     // that ended the command itself
   std::vector<LeftoverProcess> leftovers;
   bool interrupted = false;  // a second SIGINT made us kill the tree
+  std::optional<std::chrono::milliseconds> timed_out;  // this time was over, so the tree was ended
   std::vector<std::string> soft_errors;
 };
 

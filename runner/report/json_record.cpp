@@ -27,6 +27,9 @@ const char* trust_name(Trust trust) {
 
 Json exit_json(const RawCrash& raw) {
   Json exit = Json::object();
+  if (raw.alive) {
+    return exit;
+  }
   if (raw.has_exit && WIFSIGNALED(raw.wait_status)) {
     exit["signal"] = WTERMSIG(raw.wait_status);
   } else if (raw.has_exit && WIFEXITED(raw.wait_status)) {

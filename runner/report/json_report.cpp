@@ -41,6 +41,10 @@ Json run_json(const Session& session) {
   if (outcome.interrupted) {
     json["interrupted"] = true;
   }
+  if (outcome.timed_out) {
+    json["timed_out"] = true;
+    json["timeout_s"] = static_cast<double>(outcome.timed_out->count()) / 1000;
+  }
   json["leftover_processes"] = std::move(leftovers);
   return json;
 }

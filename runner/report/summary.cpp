@@ -35,7 +35,11 @@ std::string essence(const Session& session, size_t distinct, int exit_status) {
   if (distinct != session.crashes.size()) {
     text += fmt::format(" ({} distinct)", distinct);
   }
-  text += " in " + duration_in_words(outcome.duration) + "; the command ";
+  text += " in " + duration_in_words(outcome.duration) + "; ";
+  if (outcome.timed_out) {
+    text += "the time of " + duration_in_words(*outcome.timed_out) + " was over, ";
+  }
+  text += "the command ";
   text += outcome.signal != 0 ? "was killed by " + signal_name(outcome.signal)
                               : "exited with " + std::to_string(outcome.exit_code);
   if (outcome.interrupted) {
@@ -123,7 +127,7 @@ TextLines troubles(const Session& session) {
 std::string summary(const Session& session, const std::string& directory, int exit_status) {
   const std::vector<DistinctCrash> crashes = distinct_crashes(session);
   const TextLines trouble = troubles(session);
-  if (crashes.empty() && trouble.empty()) {
+  if (crashes.empty() && trouble.empty() && !session.outcome.timed_out) {
     return "";
   }
   const std::string report =

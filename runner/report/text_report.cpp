@@ -74,6 +74,9 @@ std::string signal_facts(const RawCrash& raw) {
 }
 
 std::string exit_facts(const RawCrash& raw) {
+  if (raw.alive) {
+    return "none, it was looked at alive";
+  }
   if (!raw.has_exit) {
     return "not seen";
   }
