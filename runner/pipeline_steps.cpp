@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -84,6 +85,19 @@ void tell_as_hang(RawCrash& death) {
   death.cause = Cause::timeout;
   death.signal = {};
   death.sender.reset();
+}
+
+// A process that has children does nothing but wait for them, mostly: what hangs is below.
+void put_parents_last(std::vector<RawCrash>& crashes) {
+  std::set<pid_t> parents;
+  for (const RawCrash& crash : crashes) {
+    if (crash.cause == Cause::timeout && !crash.ancestors.empty()) {
+      parents.insert(crash.ancestors.front().pid);
+    }
+  }
+  std::ranges::stable_partition(crashes, [&](const RawCrash& crash) {
+    return crash.cause != Cause::timeout || !parents.contains(crash.pid);
+  });
 }
 
 }  // namespace
@@ -176,6 +190,7 @@ void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome) {
         tell_as_hang(death);
       }
     }
+    put_parents_last(captured.crashes);
   }
   std::erase_if(captured.crashes,
                 [&](const RawCrash& death) { return !may_be_crash(death, harness); });

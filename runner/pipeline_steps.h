@@ -53,7 +53,8 @@ Result<Recording> start_recording(const RunOptions& options, const Session& sess
 UnwindLimits unwind_limits_of(const Command& command);
 
 // Takes out the deaths that are no crashes whatever their stacks say. After a time-out: what was looked at alive is not
-// told again by its death, and what could not be looked at is a hang as it was when we killed it.
+// told again by its death, what could not be looked at is a hang as it was when we killed it, and whoever has a hanging
+// child comes after it.
 void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome);
 
 // Pairs each crash with its stacks and judges it; what was no crash after all is left out. The raw stack bytes are let go.

@@ -9,6 +9,7 @@
 
 #include "runner/base/file.h"
 #include "runner/capture/probe_protocol.h"
+#include "runner/capture/recorded_source.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/capture/records.h"
 
@@ -86,6 +87,66 @@ TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
   EXPECT_TRUE(captured.health.complete);
   EXPECT_EQ(captured.health.lost_crashes, 2u);
   EXPECT_THAT(captured.health.degraded, ElementsAre("no map here"));
+}
+
+// They are among the others where they are recorded and where they are assembled.
+TEST(BpfSource, TakesRecordsFromElsewhere) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.path() + "/recording";
+  Result<Recording> recording = Recording::create(path, {}, {});
+  ASSERT_TRUE(recording) << recording.error().message;
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/cgroup");
+  Result<BpfSource> source = probe.begin(*recording);
+  ASSERT_TRUE(source);
+  constexpr cc_key kOther{4712, 0, 2'000'000};
+  source->add(process_record(6, kOther));
+  source->add(exit_record(6, kOther));
+  probe.send(process_record());
+  probe.send(exit_record());
+  probe.send_end(0);
+  const Captured captured = source->finish();
+
+  ASSERT_EQ(captured.crashes.size(), 2u);
+  EXPECT_THAT(*read_file(path), HasSubstr(process_record(6, kOther) + exit_record(6, kOther)));
+  for (const RawCrash& crash : captured.crashes) {
+    EXPECT_TRUE(crash.soft_errors == captured.crashes[0].soft_errors) << crash.pid;
+    EXPECT_TRUE(crash.has_exit);
+  }
+}
+
+// The records of both sides meet in any order, and a replay must not see another one.
+TEST(BpfSource, WhatIsRecordedHasTheOrderOfWhatIsAssembled) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.path() + "/recording";
+  Result<Recording> recording = Recording::create(path, {}, {});
+  ASSERT_TRUE(recording) << recording.error().message;
+  FakeProbe probe;
+  probe.send_text(ProbeMessage::ready, "/cgroup");
+  Result<BpfSource> source = probe.begin(*recording);
+  ASSERT_TRUE(source);
+  constexpr __u32 kEach = 200;
+  std::thread elsewhere([&source] {
+    for (__u32 i = 0; i < kEach; ++i) {
+      source->add(process_record(11, {5000 + i, 0, 1}));
+    }
+  });
+  for (__u32 i = 0; i < kEach; ++i) {
+    probe.send(process_record(11, {6000 + i, 0, 1}));
+  }
+  elsewhere.join();
+  probe.send_end(0);
+  const Captured captured = source->finish();
+  ASSERT_TRUE(recording->end({}, ""));
+
+  Result<RecordedSource> recorded = RecordedSource::open(path);
+  ASSERT_TRUE(recorded) << recorded.error().message;
+  const Captured replayed = recorded->finish().captured;
+  ASSERT_EQ(captured.crashes.size(), 2 * kEach);
+  ASSERT_EQ(replayed.crashes.size(), 2 * kEach);
+  for (size_t i = 0; i < captured.crashes.size(); ++i) {
+    ASSERT_EQ(replayed.crashes[i].pid, captured.crashes[i].pid) << i;
+  }
 }
 
 TEST(BpfSource, MessagesMayArriveInAnyPieces) {

@@ -347,5 +347,18 @@ TEST(CrashAssembler, RandomBytesInEveryFieldAreSurvived) {
   }
 }
 
+TEST(CrashAssembler, WhatWasLookedAtAliveHasNoExitStatus) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.cause = CC_CAUSE_TIMEOUT;
+  const std::vector<RawCrash> crashes =
+      assemble({bytes_of(process), thread_record(4711, true, 0x7ffe1010), exit_record(0)});
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_TRUE(crashes[0].alive);
+  EXPECT_EQ(crashes[0].cause, Cause::timeout);
+  EXPECT_THAT(crashes[0].soft_errors, IsEmpty());
+  EXPECT_FALSE(assemble(whole_train()).at(0).alive);
+}
+
 }  // namespace
 }  // namespace crashcrawler

@@ -120,6 +120,13 @@ TEST_F(RecordingTest, TheRunComesBackAsItWas) {
   EXPECT_EQ(session.outcome.leftovers[1].name, "\xfe");
 }
 
+TEST_F(RecordingTest, ATimeOutComesBack) {
+  Session was = sample_session();
+  EXPECT_FALSE(replayed(recorded(ready() + end_of_run(0), was)).session.outcome.timed_out);
+  was.outcome.timed_out = 1'500ms;
+  EXPECT_EQ(replayed(recorded(ready() + end_of_run(0), was)).session.outcome.timed_out, 1'500ms);
+}
+
 TEST_F(RecordingTest, SoDoItsCrashesAndWhatTheProbeSaid) {
   const std::string train =
       process_record() + process_record(6, kOther) + exit_record(6, kOther) + exit_record();

@@ -56,6 +56,8 @@ TEST(Options, Defaults) {
   EXPECT_EQ(options.output_directory, "crashcrawler-out");
   EXPECT_EQ(options.linger, std::chrono::seconds(2));
   EXPECT_EQ(options.leftovers, LeftoverPolicy::leave);
+  EXPECT_EQ(options.timeout, std::nullopt);
+  EXPECT_EQ(options.grace, std::chrono::seconds(5));
   EXPECT_EQ(options.fail_on, FailOn::crash);
   EXPECT_EQ(options.crash_stack_bytes, 64u << 10);
   EXPECT_EQ(options.thread_stack_bytes, 16u << 10);
@@ -98,6 +100,9 @@ TEST(Options, AreTaken) {
   EXPECT_EQ(options.user, "ci");
   EXPECT_EQ(parsed({"--leftovers=wait", "x"}).leftovers, LeftoverPolicy::wait);
   EXPECT_EQ(parsed({"--linger", "0s", "x"}).linger.count(), 0);
+  const RunOptions timed = parsed({"--timeout", "600s", "--grace=0s", "x", "--timeout"});
+  EXPECT_EQ(timed.timeout, std::chrono::minutes(10));
+  EXPECT_EQ(timed.grace.count(), 0);
 }
 
 TEST(Options, ARunIsRecordedOrReplayed) {
@@ -133,6 +138,10 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{"--linger", "1.5s", "--", "x"}, "'1.5s' is no duration"},
       {{"--linger", "-1s", "--", "x"}, "'-1s' is no duration"},
       {{"--linger", "99999999999999s", "--", "x"}, "is no duration"},
+      {{"--timeout=soon", "--", "x"}, "--timeout: 'soon' is no duration; write it as 500ms or 2s"},
+      {{"--timeout", "0ms", "--", "x"}, "--timeout: '0ms' leaves the command no time"},
+      {{"--timeout"}, "--timeout"},
+      {{"--grace", "-1s", "--", "x"}, "--grace: '-1s' is no duration"},
       {{"--leftovers", "eat", "--", "x"}, "--leftovers: 'eat' is none of kill, leave, wait"},
       {{"--fail-on", "new", "--", "x"}, "--fail-on: 'new' is none of crash, never"},
       {{"--stack-size", "64k", "--", "x"},
@@ -154,10 +163,9 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
 TEST(Options, HelpAndVersionAreNoMistake) {
   const TextToPrint help = refused({"--help"});
   EXPECT_EQ(help.exit_status, 0);
-  for (const char* option :
-       {"--output-dir", "--linger", "--leftovers", "--keep-core", "--user", "--fail-on",
-        "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size", "--ring-size",
-        "--record", "--replay", "--verbose"}) {
+  for (const char* option : {"--output-dir", "--linger", "--leftovers", "--timeout", "--grace", "--keep-core", "--user",
+                             "--fail-on", "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size",
+                             "--ring-size", "--record", "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);

@@ -200,9 +200,9 @@ int wrap(const std::string& script, const Supervision& supervision, const Scratc
   for (const LeftoverProcess& process : outcome->leftovers) {
     leftovers += (leftovers.empty() ? "" : ",") + process.name;
   }
-  std::printf("outcome exit=%d signal=%d interrupted=%d leftovers=%s errors=%zu\n",
+  std::printf("outcome exit=%d signal=%d interrupted=%d leftovers=%s errors=%zu%s\n",
               outcome->exit_code, outcome->signal, outcome->interrupted, leftovers.c_str(),
-              outcome->soft_errors.size());
+              outcome->soft_errors.size(), outcome->timed_out ? " timed out" : "");
   return 0;
 }
 

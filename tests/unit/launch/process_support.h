@@ -68,7 +68,7 @@ std::string read_line(int fd);
 std::string read_all(int fd);
 
 // What crashcrawler-run does around a command, with the outcome as the last line on stdout:
-// "outcome exit=0 signal=0 interrupted=0 leftovers=cat,sleep errors=0". 99 when something failed.
+// "outcome exit=0 signal=0 interrupted=0 leftovers=cat,sleep errors=0", and " timed out" when it has. 99 when something failed.
 int wrap(const std::string& script, const Supervision& supervision,
          const ScratchCgroup* cgroup = nullptr);
 

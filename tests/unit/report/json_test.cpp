@@ -80,6 +80,8 @@ TEST(CrashJson, TellsTheExit) {
   EXPECT_EQ(record(report)["crash_info"]["exit"], json::parse(R"({"code": 3})"));
   report.raw.has_exit = false;
   EXPECT_FALSE(record(report)["crash_info"].contains("exit"));
+  report.raw.has_exit = report.raw.alive = true;
+  EXPECT_FALSE(record(report)["crash_info"].contains("exit"));
 }
 
 TEST(CrashJson, TellsTheProcess) {
@@ -224,11 +226,20 @@ TEST(ReportJson, OfAKilledCommandTellsTheSignal) {
   EXPECT_EQ(run["interrupted"], true);
 }
 
+TEST(ReportJson, OfATimeOutTellsTheTime) {
+  Session session = quiet_session();
+  session.outcome.timed_out = std::chrono::milliseconds(1500);
+  const json run = whole(session)["run"];
+  EXPECT_EQ(run["timed_out"], true);
+  EXPECT_EQ(run["timeout_s"], 1.5);
+}
+
 TEST(ReportJson, OfAQuietRunHasAnEmptyList) {
   const json report = whole(quiet_session());
   EXPECT_EQ(report["crashes"], json::array());
   EXPECT_EQ(report["counts"]["crashes"], 0);
   EXPECT_FALSE(report["run"].contains("interrupted"));
+  EXPECT_FALSE(report["run"].contains("timed_out"));
 }
 
 }  // namespace

@@ -54,6 +54,17 @@ TEST(Summary, SaysWhenOurExitStatusIsAnother) {
   EXPECT_THAT(lines_of(session, 130)[0], ::testing::EndsWith("the command was killed by SIGINT"));
 }
 
+TEST(Summary, SaysThatTheTimeWasOverAlsoWithoutACrash) {
+  Session session = quiet_session();
+  session.outcome.timed_out = std::chrono::milliseconds(1500);
+  session.outcome.signal = SIGTERM;
+  EXPECT_THAT(lines_of(session, 124),
+              ::testing::ElementsAre(
+                  "crashcrawler: 0 crashes in 5.2 s; the time of 1.5 s was over, the command was "
+                  "killed by SIGTERM, crashcrawler-run exits with 124",
+                  "crashcrawler: report: crashcrawler-out/report.json"));
+}
+
 TEST(Summary, ShowsACrashWithItsOwnFrames) {
   EXPECT_THAT(
       lines_of(with({null_write()})),

@@ -80,6 +80,8 @@ TEST(CrashText, IsReadableWithoutAnyStack) {
   report.raw.has_exit = false;
   EXPECT_THAT(text(report), HasSubstr("No stack is known."));
   EXPECT_THAT(text(report), HasSubstr("not seen"));
+  report.raw.alive = true;
+  EXPECT_THAT(text(report), HasSubstr("none, it was looked at alive"));
 }
 
 TEST(CrashText, LimitsWhatAHugeProcessCouldMakeOfIt) {
