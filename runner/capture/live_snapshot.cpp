@@ -13,12 +13,14 @@
 #include <ctime>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
 #include "bpf/crash_event.h"
 #include "runner/base/file.h"
 #include "runner/capture/environment_names.h"
+#include "runner/capture/live_environment.h"
 #include "runner/capture/stopped_process.h"
 
 namespace crashcrawler {
@@ -144,7 +146,7 @@ class Train {
  public:
   Train(pid_t pid, const SnapshotOptions& options, const StoppedProcess& process,
         const RecordSink& sink)
-      : pid_(pid), options_(options), process_(process), sink_(sink), stat_(pid) {
+      : pid_(pid), options_(options), process_(process), sink_(sink), stat_(pid), auxv_(bytes_of(proc_path(pid, "auxv"))) {
     key_.tgid = static_cast<uint32_t>(pid);
     key_.start_ns = stat_.start_ns();
   }
@@ -216,8 +218,7 @@ class Train {
     record.arg_end = stat_.field(49);
     record.env_start = stat_.field(50);
     record.env_end = stat_.field(51);
-    const std::string auxv = bytes_of(proc_path(pid_, "auxv"));
-    std::memcpy(record.auxv, auxv.data(), std::min(auxv.size(), sizeof record.auxv));
+    std::memcpy(record.auxv, auxv_.data(), std::min(auxv_.size(), sizeof record.auxv));
     record.auxv_words = CC_AUXV_WORDS;
     copy_text(record.comm, name_of(pid_));
     end(record);
@@ -304,9 +305,23 @@ class Train {
     }
   }
 
-  void send_environment() const {
-    std::istringstream variables(bytes_of(proc_path(pid_, "environ")));
-    for (std::string variable; std::getline(variables, variable, '\0');) {
+  std::vector<std::string> initial_environment() const {
+    std::vector<std::string> variables;
+    std::istringstream block(bytes_of(proc_path(pid_, "environ")));
+    for (std::string variable; std::getline(block, variable, '\0');) {
+      variables.push_back(variable);
+    }
+    return variables;
+  }
+
+  void send_environment() {
+    std::optional<std::vector<std::string>> variables =
+        live_environment(process_, auxv_, CC_VARIABLE_SIZE);
+    environment_ = variables ? CC_ENVIRONMENT_LIVE : CC_ENVIRONMENT_INITIAL;
+    if (!variables) {
+      variables = initial_environment();
+    }
+    for (const std::string& variable : *variables) {
       const std::string_view name = std::string_view(variable).substr(0, variable.find('='));
       if (std::ranges::find(kEnvironmentNames, name) == kEnvironmentNames.end()) {
         continue;
@@ -358,7 +373,7 @@ class Train {
     record.threads = static_cast<uint32_t>(threads);
     record.mappings = static_cast<uint32_t>(regions);
     record.mappings_state = regions == 0 ? CC_MAPPINGS_NONE : CC_MAPPINGS_WALKED;
-    record.environment = CC_ENVIRONMENT_INITIAL;
+    record.environment = environment_;
     end(record);
   }
 
@@ -367,6 +382,8 @@ class Train {
   const StoppedProcess& process_;
   const RecordSink& sink_;
   Stat stat_;
+  std::string auxv_;
+  cc_environment environment_ = CC_ENVIRONMENT_NONE;
   cc_key key_{};
 };
 

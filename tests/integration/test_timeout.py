@@ -1,6 +1,6 @@
 """--timeout: what hangs is reported with its stacks and ended.
 
-    test_timeout.py HANGING         the program hanging.c
+    test_timeout.py HANGING HANGING_STATIC         the program hanging.c, twice
 """
 
 import os
@@ -16,7 +16,7 @@ import xml.etree.ElementTree
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
 
-HANGING = sys.argv[1]
+HANGING, HANGING_STATIC = sys.argv[1:]
 TIMED_OUT = 124
 LONG_ENOUGH = "--timeout=1s"  # for a few programs to start and hang
 NOBODY = 65534
@@ -90,6 +90,7 @@ class Timeout(unittest.TestCase):
         self.assertEqual(hanging["process"]["command_args"], [HANGING])
         self.assertEqual(hanging["process"]["executable"]["path"], HANGING)
         self.assertEqual(hanging["process"]["working_directory"], str(self.folder))
+        self.assertEqual(hanging["process"]["environment_source"], "live")
         self.assertEqual(hanging["process"]["ancestors"],
                          [{"pid": shell["process"]["pid"], "name": "sh",
                            "command_args": ["sh", "-c", f"{HANGING}; echo went on"]}])
@@ -105,6 +106,15 @@ class Timeout(unittest.TestCase):
         self.assertTrue(text.startswith("hanging is a hang: still running when the time was over, in wait_for_workers"))
         errors = xml.etree.ElementTree.parse(outcome.output_dir / "junit.xml").findall("testsuite/testcase/error")
         self.assertEqual([error.get("type") for error in errors], ["hang", "hang"])
+
+    def test_of_a_static_program(self):
+        self.run_hanging(HANGING_STATIC)
+        self.assert_hangs("hanging_static")
+        crash, = self.report["crashes"]
+        self.assert_frames(harness.crashed_thread(crash), "wait_for_workers", "main")
+        self.assertEqual(len(crash["threads"]), 3)
+        self.assertEqual(crash["process"]["environment_source"], "initial")
+        self.assertEqual(crash["process"]["environment"]["PATH"], os.environ["PATH"])
 
     def test_one_that_ignores_sigterm_is_killed(self):
         self.run_hanging(HANGING, "stubborn", options=(LONG_ENOUGH, "--grace=100ms"))

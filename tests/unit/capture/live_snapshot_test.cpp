@@ -31,7 +31,6 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-using testing::UnorderedElementsAre;
 
 constexpr int kOwnStatus = 7;
 
@@ -126,6 +125,10 @@ bool is_on_stack(const RawThread& thread, const std::string& bytes) {
   });
 }
 
+auto variable(const char* name, const std::string& value) {
+  return AllOf(Field(&EnvironmentVariable::name, name), Field(&EnvironmentVariable::value, value));
+}
+
 TEST(LiveSnapshot, IsATrainWithNothingMissing) {
   Child child([](const Child& self) {
     char word[] = "words on the ????";
@@ -157,10 +160,7 @@ TEST(LiveSnapshot, IsATrainWithNothingMissing) {
   EXPECT_THAT(crash.cgroup, testing::StartsWith("/"));
   EXPECT_THAT(crash.arguments, testing::Not(IsEmpty()));
   EXPECT_THAT(crash.arguments[0], HasSubstr("unit_capture"));
-  EXPECT_TRUE(crash.environment_is_initial);
-  EXPECT_THAT(crash.environment, Contains(AllOf(Field(&EnvironmentVariable::name, "PATH"),
-                                                Field(&EnvironmentVariable::value,
-                                                      ::getenv("PATH")))));
+  EXPECT_THAT(crash.environment, Contains(variable("PATH", ::getenv("PATH"))));
   EXPECT_GT(crash.time, crash.started);
   EXPECT_LT(crash.time - crash.started, 1h);
   EXPECT_NE(crash.stack_start, 0u);
@@ -179,6 +179,25 @@ TEST(LiveSnapshot, IsATrainWithNothingMissing) {
   EXPECT_TRUE(code->executable && code->readable && !code->writable);
   EXPECT_THAT(crash.mappings, Contains(Field(&Mapping::path, own_path())));
   EXPECT_EQ(child.finish(), kOwnStatus << 8) << "it went on as if nothing had been";
+}
+
+TEST(LiveSnapshot, HasTheEnvironmentAsItIsNow) {
+  const std::string long_path(5000, 'x');
+  Child child([&](const Child& self) {
+    ::setenv("PYTEST_CURRENT_TEST", "test_score.py::test_win (call)", 1);
+    ::setenv("LD_LIBRARY_PATH", long_path.c_str(), 1);
+    ::setenv("SECRET", "not to be told", 1);
+    ready_and_wait(self);
+  });
+  const RawCrash crash = look_at(child.pid()).crashes.at(0);
+  EXPECT_FALSE(crash.environment_is_initial);
+  EXPECT_THAT(crash.environment,
+              Contains(variable("PYTEST_CURRENT_TEST", "test_score.py::test_win (call)")));
+  EXPECT_THAT(crash.environment,
+              testing::Not(Contains(Field(&EnvironmentVariable::name, "SECRET"))));
+  EXPECT_THAT(crash.environment,
+              Contains(variable("LD_LIBRARY_PATH", long_path.substr(0, 1023 - 16))));
+  EXPECT_THAT(crash.soft_errors, ElementsAre(HasSubstr("LD_LIBRARY_PATH is longer than")));
 }
 
 TEST(LiveSnapshot, HasEveryThreadByItsName) {
