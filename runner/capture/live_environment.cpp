@@ -112,8 +112,7 @@ uint64_t look_up(const Reader& memory, const link_map& object) {
   for (size_t i = 0; i < kHashChain; ++i, ++symbol, chain += 4) {
     const auto hash = memory.at<uint32_t>(chain);
     if ((hash | 1) == (kHash | 1)) {
-      const auto entry =
-          memory.at<Elf64_Sym>(here(dynamic.symbols) + symbol * sizeof(Elf64_Sym));
+      const auto entry = memory.at<Elf64_Sym>(here(dynamic.symbols) + symbol * sizeof(Elf64_Sym));
       if (entry.st_shndx != SHN_UNDEF &&
           memory.string_at(here(dynamic.strings) + entry.st_name, kName.size() + 1) == kName) {
         return object.l_addr + entry.st_value;

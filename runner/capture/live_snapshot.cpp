@@ -146,7 +146,12 @@ class Train {
  public:
   Train(pid_t pid, const SnapshotOptions& options, const StoppedProcess& process,
         const RecordSink& sink)
-      : pid_(pid), options_(options), process_(process), sink_(sink), stat_(pid), auxv_(bytes_of(proc_path(pid, "auxv"))) {
+      : pid_(pid),
+        options_(options),
+        process_(process),
+        sink_(sink),
+        stat_(pid),
+        auxv_(bytes_of(proc_path(pid, "auxv"))) {
     key_.tgid = static_cast<uint32_t>(pid);
     key_.start_ns = stat_.start_ns();
   }

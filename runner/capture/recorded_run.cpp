@@ -130,7 +130,8 @@ RunOutcome outcome_of(const Json& json) {
   outcome.leftovers = leftovers_of(json.at("leftovers"));
   outcome.interrupted = json.at("interrupted").get<bool>();
   if (json.contains("timed_out_ms")) {
-    outcome.timed_out = std::chrono::milliseconds(number_of(json.at("timed_out_ms"), 0, kLongestMs));
+    outcome.timed_out =
+        std::chrono::milliseconds(number_of(json.at("timed_out_ms"), 0, kLongestMs));
   }
   return outcome;
 }
@@ -176,13 +177,13 @@ Result<RecordedRun> run_from_text(const std::string& text) {
 std::string outcome_to_text(const Session& session, const std::string& not_captured) {
   const RunOutcome& outcome = session.outcome;
   Json json = {{"started_ns", nanoseconds_of(outcome.started)},
-                     {"duration_ns", outcome.duration.count()},
-                     {"exit_code", outcome.exit_code},
-                     {"signal", outcome.signal},
-                     {"leftovers", to_json(outcome.leftovers)},
-                     {"interrupted", outcome.interrupted},
-                     {"soft_errors", to_json(session.soft_errors)},
-                     {"not_captured", characters_of(not_captured)}};
+               {"duration_ns", outcome.duration.count()},
+               {"exit_code", outcome.exit_code},
+               {"signal", outcome.signal},
+               {"leftovers", to_json(outcome.leftovers)},
+               {"interrupted", outcome.interrupted},
+               {"soft_errors", to_json(session.soft_errors)},
+               {"not_captured", characters_of(not_captured)}};
   if (outcome.timed_out) {
     json["timed_out_ms"] = outcome.timed_out->count();
   }

@@ -43,8 +43,8 @@ sigset_t only_sigchld() {
 
 // Until a child or tracee has something to tell.
 void wait_for_news(StoppedProcess::Clock::time_point deadline) {
-  const auto left = std::max(deadline - StoppedProcess::Clock::now(),
-                             StoppedProcess::Clock::duration::zero());
+  const auto left =
+      std::max(deadline - StoppedProcess::Clock::now(), StoppedProcess::Clock::duration::zero());
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   const timespec time{seconds.count(), static_cast<long>((left - seconds).count())};
   const sigset_t set = only_sigchld();
@@ -134,8 +134,7 @@ bool StoppedProcess::take_news() {
     }
     siginfo_t info{};
     const auto id = static_cast<id_t>(tid);
-    const int found =
-        ::waitid(P_PID, id, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL);
+    const int found = ::waitid(P_PID, id, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL);
     if (found != 0 || info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
         info.si_code == CLD_DUMPED) {
       thread.state = State::gone;

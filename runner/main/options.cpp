@@ -195,7 +195,8 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
   app.footer(
       "Exit status: that of the command (128+N when signal N ended it); 70 when it succeeded "
       "although something in it\n"
-      "crashed; 124 when --timeout was over; 125 when crashcrawler could not do its work; 126 or 127 when the command could not "
+      "crashed; 124 when --timeout was over; 125 when crashcrawler could not do its work; 126 or "
+      "127 when the command could not "
       "be run.");
   app.prefix_command();
   declare_options(app, options);

@@ -28,7 +28,7 @@ struct RunOutcome {
   int exit_code = 0;  // of exit(3); meaningless when signal is not 0
   int signal = 0;     // that ended the command itself
   std::vector<LeftoverProcess> leftovers;
-  bool interrupted = false;  // a second SIGINT made us kill the tree
+  bool interrupted = false;                            // a second SIGINT made us kill the tree
   std::optional<std::chrono::milliseconds> timed_out;  // this time was over, so the tree was ended
   std::vector<std::string> soft_errors;
 };

@@ -369,8 +369,8 @@ TEST(LiveSnapshot, OfATreeChildrenComeFirst) {
     GTEST_SKIP() << "this kernel does not list children: " << children.error().message;
   }
   const pid_t grandchild = std::atoi(children->c_str());
-  for (const std::vector<pid_t>& tree : {std::vector<pid_t>{child.pid(), grandchild},
-                                         std::vector<pid_t>{grandchild, child.pid()}}) {
+  for (const std::vector<pid_t>& tree :
+       {std::vector<pid_t>{child.pid(), grandchild}, std::vector<pid_t>{grandchild, child.pid()}}) {
     CrashAssembler assembler([](RawCrash&) {}, {});
     SnapshotOptions options;
     options.tree = tree;

@@ -163,9 +163,10 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
 TEST(Options, HelpAndVersionAreNoMistake) {
   const TextToPrint help = refused({"--help"});
   EXPECT_EQ(help.exit_status, 0);
-  for (const char* option : {"--output-dir", "--linger", "--leftovers", "--timeout", "--grace", "--keep-core", "--user",
-                             "--fail-on", "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size",
-                             "--ring-size", "--record", "--replay", "--verbose"}) {
+  for (const char* option :
+       {"--output-dir", "--linger", "--leftovers", "--timeout", "--grace", "--keep-core", "--user",
+        "--fail-on", "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size",
+        "--ring-size", "--record", "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);

@@ -140,9 +140,10 @@ class TimeoutOfTree : public Timeout {
 
 TEST_F(TimeoutOfTree, EveryProcessGetsSigterm) {
   ForkedProcess wrapper([this] {
-    return run("trap 'wait; exit 3' TERM; exec 3<&0\n"
-               "sh -c 'trap \"echo child; exit\" TERM; READY; read line' <&3 & wait; wait",
-               with(kAtOnce, kForEver), &cgroup_);
+    return run(
+        "trap 'wait; exit 3' TERM; exec 3<&0\n"
+        "sh -c 'trap \"echo child; exit\" TERM; READY; read line' <&3 & wait; wait",
+        with(kAtOnce, kForEver), &cgroup_);
   });
   EXPECT_EQ(wrapper.read_line(), "looked at 2");
   EXPECT_EQ(wrapper.read_line(), "child");
@@ -166,9 +167,10 @@ TEST_F(TimeoutOfTree, WhatOutlivesSigtermIsKilledAndNoLeftover) {
 // The user loses patience while the tree has its grace time.
 TEST_F(TimeoutOfTree, ATerminationEndsTheGraceTime) {
   ForkedProcess wrapper([this] {
-    return run("exec 3<&0; sh -c 'trap \"\" TERM; while [ -d /proc/$PPID ]; do :; done; echo gone; "
-               "while :; do read line; done' <&3 & READY; wait",
-               with(kAtOnce, kForEver), &cgroup_);
+    return run(
+        "exec 3<&0; sh -c 'trap \"\" TERM; READY; while [ -d /proc/$PPID ]; do :; done; echo gone; "
+        "while :; do read line; done' <&3 & wait",
+        with(kAtOnce, kForEver), &cgroup_);
   });
   EXPECT_EQ(wrapper.read_line(), "looked at 2");
   ASSERT_EQ(wrapper.read_line(), "gone");
