@@ -18,7 +18,7 @@ import harness
 
 HANGING, HANGING_STATIC = sys.argv[1:]
 TIMED_OUT = 124
-LONG_ENOUGH = "--timeout=1s"  # for a few programs to start and hang
+LONG_ENOUGH = "--timeout=2s"  # for a few programs to start and hang
 NOBODY = 65534
 
 
@@ -84,7 +84,7 @@ class Timeout(unittest.TestCase):
         self.assert_hangs("hanging", "sh")
         self.assertEqual(self.report["soft_errors"], [])
         self.assertEqual(self.report["run"]["exit"], {"signal": signal.SIGTERM})
-        self.assertEqual(self.report["run"]["timeout_s"], 1)
+        self.assertEqual(self.report["run"]["timeout_s"], 2)
         hanging, shell = self.report["crashes"]
         self.assert_stacks_of_hanging(hanging)
         self.assertEqual(hanging["process"]["command_args"], [HANGING])
@@ -98,7 +98,7 @@ class Timeout(unittest.TestCase):
         for crash in (hanging, shell):
             self.assertNotIn("exit", crash["crash_info"])
             self.assertNotIn("signal", crash["crash_info"])
-        self.assertIn("the time of 1.0 s was over", outcome.stderr)
+        self.assertIn("the time of 2.0 s was over", outcome.stderr)
         self.assertLess(outcome.stderr.index(HANGING), outcome.stderr.index("sh -c"), "what hangs comes first")
         self.assertLessEqual(len(outcome.stderr.splitlines()), harness.SUMMARY_LINES)
 

@@ -299,9 +299,8 @@ TEST(LiveSnapshot, AStoppedProcessStaysStopped) {
   const auto [crashes, result] = look_at(child.pid());
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_THAT(crashes, SizeIs(1));
-  while (state_of(child.pid()) == 't') {  // let go by us, on its way back
+  while (state_of(child.pid()) != 'T') {  // let go by us, it is on its way back
   }
-  EXPECT_EQ(state_of(child.pid()), 'T');
   ::kill(child.pid(), SIGCONT);
   EXPECT_EQ(child.finish(), kOwnStatus << 8);
 }

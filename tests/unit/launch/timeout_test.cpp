@@ -42,7 +42,7 @@ class Timeout : public ::testing::Test {
     supervision.kill_tree = [] { say("tree killed\n"); };
     supervision.at_timeout = [this](const std::vector<pid_t>& pids) {
       testing::read_line(::open(fifo_.c_str(), O_RDONLY | O_CLOEXEC));
-      say("looked at " + std::to_string(pids.size()) + "\n");
+      say(pids.empty() ? "nobody\n" : "looked\n");
       return std::vector<std::string>{"something was missing"};
     };
     return supervision;
@@ -67,7 +67,7 @@ TEST_F(Timeout, LetsTheCommandEndItself) {
   ForkedProcess wrapper([this] {
     return run("trap 'echo terminated; exit 3' TERM; READY; read line", with(kAtOnce, kForEver));
   });
-  EXPECT_EQ(wrapper.read_line(), "looked at 1");
+  EXPECT_EQ(wrapper.read_line(), "looked");
   EXPECT_EQ(wrapper.read_line(), "terminated");
   EXPECT_EQ(wrapper.read_line(),
             "outcome exit=3 signal=0 interrupted=0 leftovers= errors=1 timed out");
@@ -77,7 +77,7 @@ TEST_F(Timeout, KillsTheCommandThatIgnoresSigterm) {
   ForkedProcess wrapper([this] {
     return run("trap '' TERM; READY; while :; do read line; done", with(kAtOnce, kAtOnce));
   });
-  EXPECT_EQ(wrapper.read_line(), "looked at 1");
+  EXPECT_EQ(wrapper.read_line(), "looked");
   EXPECT_EQ(wrapper.read_line(), "tree killed");
   EXPECT_EQ(wrapper.read_line(),
             "outcome exit=0 signal=9 interrupted=0 leftovers= errors=1 timed out");
@@ -88,7 +88,7 @@ TEST_F(Timeout, EndsAStoppedCommand) {
     return run("sh -c 'kill -STOP $PPID; READY' & while :; do read line; done",
                with(kAtOnce, kForEver));
   });
-  EXPECT_EQ(wrapper.read_line(), "looked at 1");
+  EXPECT_EQ(wrapper.read_line(), "looked");
   EXPECT_EQ(wrapper.read_line(),
             "outcome exit=0 signal=15 interrupted=0 leftovers= errors=1 timed out");
 }
@@ -107,7 +107,7 @@ TEST_F(Timeout, IsCutShortByTheSecondInterrupt) {
     return run("trap '' TERM; trap 'echo interrupted' INT; READY; while :; do read line; done",
                with(kAtOnce, kForEver));
   });
-  ASSERT_EQ(wrapper.read_line(), "looked at 1");
+  ASSERT_EQ(wrapper.read_line(), "looked");
   ::kill(wrapper.pid(), SIGINT);
   ASSERT_EQ(wrapper.read_line(), "interrupted");
   ::kill(wrapper.pid(), SIGINT);
@@ -145,7 +145,7 @@ TEST_F(TimeoutOfTree, EveryProcessGetsSigterm) {
         "sh -c 'trap \"echo child; exit\" TERM; READY; read line' <&3 & wait; wait",
         with(kAtOnce, kForEver), &cgroup_);
   });
-  EXPECT_EQ(wrapper.read_line(), "looked at 2");
+  EXPECT_EQ(wrapper.read_line(), "looked");
   EXPECT_EQ(wrapper.read_line(), "child");
   EXPECT_EQ(wrapper.read_line(),
             "outcome exit=3 signal=0 interrupted=0 leftovers= errors=1 timed out");
@@ -157,7 +157,7 @@ TEST_F(TimeoutOfTree, WhatOutlivesSigtermIsKilledAndNoLeftover) {
     return run("exec 3<&0; sh -c 'trap \"\" TERM; READY; while :; do read line; done' <&3 & wait",
                with(kAtOnce, kAtOnce), &cgroup_);
   });
-  EXPECT_EQ(wrapper.read_line(), "looked at 2");
+  EXPECT_EQ(wrapper.read_line(), "looked");
   EXPECT_EQ(wrapper.read_line(), "tree killed");
   EXPECT_EQ(wrapper.read_line(),
             "outcome exit=0 signal=15 interrupted=0 leftovers= errors=1 timed out");
@@ -172,7 +172,7 @@ TEST_F(TimeoutOfTree, ATerminationEndsTheGraceTime) {
         "while :; do read line; done' <&3 & wait",
         with(kAtOnce, kForEver), &cgroup_);
   });
-  EXPECT_EQ(wrapper.read_line(), "looked at 2");
+  EXPECT_EQ(wrapper.read_line(), "looked");
   ASSERT_EQ(wrapper.read_line(), "gone");
   ::kill(wrapper.pid(), SIGTERM);
   EXPECT_EQ(wrapper.read_line(), "tree killed");
