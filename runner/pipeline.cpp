@@ -102,7 +102,9 @@ Result<int> run_pipeline(const RunOptions& options) {
     return source.error().in("crashes cannot be captured, so the command was not started");
   }
   spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
-                source ? source->cgroup() : "no cgroup: nothing is captured");
+                !source                    ? "no cgroup: nothing is captured"
+                : source->cgroup().empty() ? "no cgroup: its forks are followed"
+                                           : source->cgroup());
 
   // From here on nothing that dies in the tree is missed.
   if (const Result<void> released = command->release(); !released) {

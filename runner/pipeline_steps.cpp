@@ -150,7 +150,11 @@ Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source)
   supervision.grace = options.grace;
   if (source) {
     supervision.cgroup = source->cgroup();
-    supervision.kill_tree = [&source] { source->kill_tree(); };
+    if (supervision.cgroup.empty()) {
+      supervision.list_tree = [&source] { return source->list_tree(); };
+    } else {
+      supervision.kill_tree = [&source] { source->kill_tree(); };
+    }
     supervision.at_timeout = [&source, &options](const std::vector<pid_t>& pids) {
       return snapshot_tree({options.crash_stack_bytes, options.thread_stack_bytes, pids},
                            [&source](std::string_view record) { source->add(record); });

@@ -7,7 +7,11 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -24,6 +28,13 @@ bool send_message(int socket, ProbeMessage type, Message message) {
   return ::send(socket, &message, sizeof message, MSG_NOSIGNAL) == sizeof message;
 }
 
+std::vector<pid_t> pids_of(std::string_view message) {
+  message.remove_prefix(sizeof(MessageHeader));
+  std::vector<pid_t> pids(message.size() / sizeof(int32_t));
+  std::memcpy(pids.data(), message.data(), pids.size() * sizeof(int32_t));
+  return pids;
+}
+
 }  // namespace
 
 struct BpfSource::State {
@@ -31,7 +42,10 @@ struct BpfSource::State {
   Recording& recording;
   MessageReader reader;
   RunAssembler assembler;
-  std::mutex lock;  // of recording and assembler, while the receiver runs
+  std::mutex lock;  // of all that is here, while the receiver runs
+  std::condition_variable changed;
+  std::optional<std::vector<pid_t>> tree;  // the newest TREE
+  bool receiving = true;
   std::thread receiver;
 
   State(UniqueFd connected, const Circumstances& circumstances, Recording& kept)
@@ -49,7 +63,13 @@ struct BpfSource::State {
 
   void assemble(std::string_view batch) {
     while (!batch.empty() && !assembler.has_ended()) {
-      assembler.take(take_message(batch));
+      const std::string_view message = take_message(batch);
+      if (is(ProbeMessage::tree, message)) {
+        tree = pids_of(message);
+        changed.notify_all();
+      } else {
+        assembler.take(message);
+      }
     }
   }
 
@@ -63,10 +83,13 @@ struct BpfSource::State {
     while (!assembler.has_ended()) {
       const std::string_view batch = reader.next_batch();
       if (batch.empty()) {
-        return;
+        break;
       }
       add(batch);
     }
+    const std::lock_guard guard(lock);
+    receiving = false;
+    changed.notify_all();
   }
 };
 
@@ -108,6 +131,19 @@ const std::string& BpfSource::cgroup() const {
 
 void BpfSource::add(std::string_view record) {
   state_->add(record);
+}
+
+std::vector<pid_t> BpfSource::list_tree() {
+  constexpr std::chrono::seconds kPatience{5};
+  std::unique_lock guard(state_->lock);
+  state_->tree.reset();
+  if (!state_->receiving ||
+      !send_message(state_->socket.get(), ProbeMessage::list_tree, PlainMessage{})) {
+    return {};
+  }
+  state_->changed.wait_for(guard, kPatience,
+                           [this] { return state_->tree.has_value() || !state_->receiving; });
+  return state_->tree.value_or(std::vector<pid_t>());
 }
 
 void BpfSource::kill_tree() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runner/base/result.h"
 #include "runner/base/unique_fd.h"
@@ -34,8 +35,12 @@ class BpfSource {
   BpfSource& operator=(BpfSource&&) noexcept;
   ~BpfSource();
 
-  // Directory of the run's cgroup.
+  // Directory of the run's cgroup; empty: none could be made, list_tree() knows who belongs to the run.
   const std::string& cgroup() const;
+
+  // The pids of the processes of the tree that live; 0 for those outside of our pid namespace. Empty too when the probe
+  // does not answer. Where there is a cgroup nobody keeps such a list: empty.
+  std::vector<pid_t> list_tree();
 
   // A record that did not come from the probe, among those that do: from here on it is like them. From any thread.
   void add(std::string_view record);

@@ -8,10 +8,13 @@
 //
 //   run -> probe   BEGIN       watch this held process and everything it becomes
 //                  KILL_TREE   end every process in the run's cgroup (cgroup.kill)
+//                  LIST_TREE   which processes of the tree live? For where there is no cgroup to look into
 //                  FINISH      the run is over: send what is left, then take everything down
 //   probe -> run   READY       from here on nothing is missed. Text, in three lines: the path
-//                              of the cgroup, the pid of the probe, and what this kernel does not
+//                              of the cgroup (empty: none could be made, the tree is followed from
+//                              fork to fork), the pid of the probe, and what this machine does not
 //                              allow (empty: nothing)
+//                  TREE        the answer to LIST_TREE: pids as both ends number them, int32_t each
 //                  FAILED      Text: what was missing, and what to do; the probe has undone
 //                              everything and ends
 //                  cc_record*  as they come
@@ -33,9 +36,11 @@ enum class ProbeMessage : uint16_t {
   begin = 0x101,
   kill_tree = 0x102,
   finish = 0x103,
+  list_tree = 0x104,
   ready = 0x201,
   failed = 0x202,
   end = 0x203,
+  tree = 0x204,
 };
 
 struct MessageHeader {
@@ -56,12 +61,15 @@ struct BeginMessage {
 constexpr uint32_t kMostStackBytes = 8 << 20;
 constexpr uint32_t kMostRingBytes = 1 << 30;
 
-struct PlainMessage {  // kill_tree, finish
+struct PlainMessage {  // kill_tree, list_tree, finish
   MessageHeader header;
 };
 
 // READY and FAILED: the header, then text up to header.size.
 constexpr uint32_t kMaxTextBytes = 64 << 10;
+
+// TREE: the header, then pids up to header.size. Of more, the first so many.
+constexpr uint32_t kMostListed = 16 << 10;
 
 struct EndMessage {
   MessageHeader header;

@@ -22,6 +22,8 @@ void RunAssembler::take(std::string_view message) {
   } else if (is(ProbeMessage::end, message) && message.size() == sizeof totals_) {
     std::memcpy(&totals_, message.data(), sizeof totals_);
     ended_ = true;
+  } else if (is(ProbeMessage::tree, message)) {
+    // for whoever asked then; in a recording it says nothing
   } else {
     assembler_.feed(message);
   }
@@ -52,6 +54,11 @@ Captured RunAssembler::finish() {
   if (totals_.missed_runs > 0) {
     health.degraded.push_back("the kernel skipped " + std::to_string(totals_.missed_runs) +
                               " calls of the collector's programs");
+  }
+  if (totals_.counters.unlisted > 0) {
+    health.degraded.push_back(
+        std::to_string(totals_.counters.unlisted) +
+        " processes were too many for the list of the living: leftovers may be missing");
   }
   if (assembler_.malformed_records() > 0) {
     health.degraded.push_back(std::to_string(assembler_.malformed_records()) +

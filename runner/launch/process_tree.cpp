@@ -56,7 +56,14 @@ Result<ProcessTree> ProcessTree::watch(const std::string& cgroup) {
   return ProcessTree(cgroup, std::move(events));
 }
 
+ProcessTree ProcessTree::listed_by(std::function<std::vector<pid_t>()> list) {
+  return ProcessTree(std::move(list));
+}
+
 Result<bool> ProcessTree::is_populated() {
+  if (list_) {
+    return !list_().empty();
+  }
   char text[256];
   const ssize_t got = ::pread(events_.get(), text, sizeof text, 0);
   if (got < 0) {
@@ -68,7 +75,12 @@ Result<bool> ProcessTree::is_populated() {
 
 std::vector<pid_t> ProcessTree::pids() const {
   std::vector<pid_t> pids;
-  append_pids(cgroup_, pids);
+  if (list_) {
+    pids = list_();
+    std::erase(pids, 0);
+  } else {
+    append_pids(cgroup_, pids);
+  }
   return pids;
 }
 

@@ -31,8 +31,11 @@ using Clock = std::chrono::steady_clock;
 // longer.
 constexpr std::chrono::seconds kKillTime{5};
 
+// A list of processes tells by no event that it has become empty. Milliseconds.
+constexpr int kAskAgain = 20;
+
 // Each time around only those are left that were forked meanwhile. What forks faster is killed.
-constexpr int kTerminationRounds = 100;
+constexpr int kSignalRounds = 100;
 
 class Supervisor {
  public:
@@ -68,10 +71,11 @@ class Supervisor {
   void wait_for_something() {
     pollfd polled[] = {{signals_.get(), POLLIN, 0},
                        {ended_ && tree_ ? tree_->fd() : -1, POLLPRI, 0}};
-    int timeout = -1;
+    const bool must_ask = ended_ && tree_ && tree_->fd() < 0;
+    int timeout = must_ask ? kAskAgain : -1;
     if (const std::optional<Clock::time_point> next = next_deadline()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count();
-      timeout = static_cast<int>(std::clamp<long>(left, 0, 3'600'000));
+      timeout = static_cast<int>(std::clamp<long>(left, 0, must_ask ? kAskAgain : 3'600'000));
     }
     ::poll(polled, 2, timeout);  // an error shows up as nothing to do, and the next round
   }
@@ -167,20 +171,22 @@ class Supervisor {
       }
     }
     grace_end_ = Clock::now() + supervision_.grace;
-    terminate_tree();
+    // SIGCONT as timeout(1) does: one that is stopped gets its SIGTERM only then.
+    signal_all({SIGTERM, SIGCONT});
     reap();  // looking at processes takes SIGCHLD away from us
   }
 
-  // SIGCONT as timeout(1) does: one that is stopped gets its SIGTERM only then.
-  void terminate_tree() {
+  // To every process of the tree, those too that are born meanwhile.
+  void signal_all(std::initializer_list<int> signals) {
     std::set<pid_t> told;
     bool any = true;
-    for (int round = 0; round < kTerminationRounds && any; ++round) {
+    for (int round = 0; round < kSignalRounds && any; ++round) {
       any = false;
       for (const pid_t pid : processes()) {
         if (told.insert(pid).second) {
-          ::kill(pid, SIGTERM);
-          ::kill(pid, SIGCONT);
+          for (const int signal : signals) {
+            ::kill(pid, signal);
+          }
           any = true;
         }
       }
@@ -204,6 +210,8 @@ class Supervisor {
     }
     if (supervision_.kill_tree) {
       supervision_.kill_tree();
+    } else {
+      signal_all({SIGKILL});
     }
     deadline_after_end_ = kKillTime;
     if (ended_) {
@@ -304,6 +312,8 @@ Result<RunOutcome> supervise(HeldCommand& command, const Supervision& supervisio
     } else {
       no_tree = watched.error();
     }
+  } else if (supervision.list_tree) {
+    tree.emplace(ProcessTree::listed_by(supervision.list_tree));
   }
   Supervisor supervisor(command, supervision, std::move(signals), std::move(tree));
   if (no_tree) {

@@ -16,11 +16,13 @@ namespace crashcrawler {
 enum class LeftoverPolicy { leave, wait, kill };
 
 struct Supervision {
-  // Directory of the tree's cgroup, readable by us. Empty: there is none, only the command counts.
+  // Directory of the tree's cgroup, readable by us. Empty: there is none.
   std::string cgroup;
+  // Without a cgroup: the pids of the tree's processes. Empty: only the command counts.
+  std::function<std::vector<pid_t>()> list_tree;
   std::chrono::milliseconds linger{2000};
   LeftoverPolicy leftovers = LeftoverPolicy::leave;
-  // Writes cgroup.kill, through whoever may. Empty: the command alone is killed.
+  // Writes cgroup.kill, through whoever may. Empty: the processes that are known are killed one by one.
   std::function<void()> kill_tree;
   // How long the command may take from its release on; and, where leftovers are waited for, they too.
   std::optional<std::chrono::milliseconds> timeout;

@@ -133,10 +133,6 @@ class WrongInput(unittest.TestCase):
         self.assertFalse(ran.exists(), "the command ran")
         return outcome
 
-    def test_no_cgroup2(self):
-        mounts = " ".join(map(str, harness.cgroup2_mounts()))
-        self.assert_one_message(self.in_mount_namespace(f"umount --lazy {mounts}"), "cgroup2")
-
     def test_no_btf(self):
         self.assert_one_message(self.in_mount_namespace("mount -t tmpfs none /sys/kernel/btf"), "BTF")
 

@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runner/capture/probe/collector.h"
 #include "runner/capture/probe/run_cgroup.h"
@@ -47,6 +49,15 @@ class Outbox {
                                static_cast<uint32_t>(sizeof(MessageHeader) + kept.size())};
     add({reinterpret_cast<const char*>(&header), sizeof header});
     add(kept);
+  }
+
+  void add_pids(std::vector<int32_t> pids) {
+    pids.resize(std::min<size_t>(pids.size(), kMostListed));
+    const MessageHeader header{
+        static_cast<uint16_t>(ProbeMessage::tree), kProtocolVersion,
+        static_cast<uint32_t>(sizeof(MessageHeader) + pids.size() * sizeof(int32_t))};
+    add({reinterpret_cast<const char*>(&header), sizeof header});
+    add({reinterpret_cast<const char*>(pids.data()), pids.size() * sizeof(int32_t)});
   }
 
   // Blocks while the reader is slow: the ring is the buffer for that time, and counts what it
@@ -103,7 +114,7 @@ Result<void> check_sizes(const BeginMessage& begin) {
   return {};
 }
 
-Result<void> watch(int socket, Collector& collector, RunCgroup& cgroup, Outbox& outbox) {
+Result<void> watch(int socket, Collector& collector, Result<RunCgroup>& cgroup, Outbox& outbox) {
   for (;;) {
     pollfd events[2] = {{socket, POLLIN, 0}, {collector.poll_fd(), POLLIN, 0}};
     if (::poll(events, 2, -1) < 0 && errno != EINTR) {
@@ -120,10 +131,18 @@ Result<void> watch(int socket, Collector& collector, RunCgroup& cgroup, Outbox& 
     if (!receive(socket, message)) {
       return {};  // the wrapper was killed: the tree lives on without us
     }
-    if (message.header.type == static_cast<uint16_t>(ProbeMessage::kill_tree)) {
-      ignore(cgroup.kill_all());  // seen by the wrapper: the tree does not become empty
-    } else {
-      return {};
+    switch (static_cast<ProbeMessage>(message.header.type)) {
+      case ProbeMessage::kill_tree:
+        if (cgroup) {
+          ignore(cgroup->kill_all());  // seen by the wrapper: the tree does not become empty
+        }
+        break;
+      case ProbeMessage::list_tree:
+        outbox.add_pids(collector.members());
+        outbox.flush();
+        break;
+      default:
+        return {};
     }
   }
 }
@@ -151,23 +170,30 @@ Result<void> serve(int socket) {
   if (const Result<void> sized = check_sizes(begin); !sized) {
     return refuse(sized.error());
   }
+  // Without a cgroup the tree is followed all the same: the BPF programs hand a mark on at every fork.
   Result<RunCgroup> cgroup = RunCgroup::create(begin.held_pid);
-  if (!cgroup) {
-    return refuse(cgroup.error());
-  }
+  const std::string directory = cgroup ? cgroup->directory() : "";
   std::optional<Result<Collector>> collector =
-      Collector::start({cgroup->directory(), begin.held_pid, begin.crash_stack_bytes,
+      Collector::start({directory, begin.held_pid, begin.crash_stack_bytes,
                         begin.thread_stack_bytes, begin.ring_bytes},
                        [&](std::string_view record) { outbox.add(record); });
   if (!*collector) {
-    ignore(cgroup->remove());
+    if (cgroup) {
+      ignore(cgroup->remove());
+    }
     return refuse(collector->error());
   }
-  outbox.add_text(ProbeMessage::ready, cgroup->directory() + "\n" + std::to_string(::getpid()) +
-                                           "\n" + (*collector)->degraded());
+  std::string degraded = (*collector)->degraded();
+  if (!cgroup) {
+    degraded += (degraded.empty() ? "" : "; ") +
+                ("the processes of the command are followed from fork to fork, because " +
+                 cgroup.error().message);
+  }
+  outbox.add_text(ProbeMessage::ready,
+                  directory + "\n" + std::to_string(::getpid()) + "\n" + degraded);
   outbox.flush();
 
-  const Result<void> watched = watch(socket, **collector, *cgroup, outbox);
+  const Result<void> watched = watch(socket, **collector, cgroup, outbox);
 
   // The tree has ended, or goes on unwatched: what is in the ring now is all that will be told.
   (*collector)->drain();
@@ -177,7 +203,7 @@ Result<void> serve(int socket) {
   outbox.add_message(ProbeMessage::end, end);
   outbox.flush();
   collector.reset();  // detached before the cgroup goes, so that nobody is watched in the parent's
-  const Result<void> removed = cgroup->remove();
+  const Result<void> removed = cgroup ? cgroup->remove() : Result<void>();
   return watched ? removed : watched;
 }
 
