@@ -3,16 +3,12 @@
     test_kernel.py KERNEL BEHAVIOUR=PROGRAM...
 """
 
-import os
-import pathlib
-import shutil
-import subprocess
 import sys
 
-SOURCE = pathlib.Path(os.environ["CRASHCRAWLER_TEST_SOURCE"])
-FIXTURE = SOURCE / "tests" / "integration" / "fixture.py"
+import machine
+
+FIXTURE = machine.SOURCE / "tests" / "integration" / "fixture.py"
 FLAVOUR = "O2_pie"
-SKIP = 77
 
 # Inside the machine: one fixture after the other, which of them failed, and which need something that is not there.
 SCRIPT = """
@@ -27,31 +23,11 @@ for fixture in "$@"; do
   esac
 done
 exit $((failed > 0))
-""".replace("%FLAVOUR%", FLAVOUR).replace("%FIXTURE%", str(FIXTURE)).replace("%SKIP%", str(SKIP))
-
-
-def skip(reason):
-    print(f"SKIPPED: {reason}")
-    sys.exit(SKIP)
-
-
-def find_kernel_vm():
-    beside = SOURCE.parent / "shared" / "tools" / "kernel-vm"
-    return os.environ.get("KERNEL_VM") or shutil.which("kernel-vm") or (str(beside) if beside.exists() else None)
+""".replace("%FLAVOUR%", FLAVOUR).replace("%FIXTURE%", str(FIXTURE)).replace("%SKIP%", str(machine.SKIP))
 
 
 def main(kernel, fixtures):
-    kernel_vm = find_kernel_vm()
-    if kernel_vm is None:
-        skip("there is no program kernel-vm to start another kernel with")
-    if shutil.which("qemu-system-x86_64") is None:
-        skip("qemu-system-x86_64 is not installed")
-    if subprocess.run([kernel_vm, "fetch", kernel], stdout=subprocess.DEVNULL).returncode != 0:
-        skip(f"the kernel {kernel} cannot be had")
-    environment = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("CRASHCRAWLER_TEST_")]
-    options = [word for pair in environment for word in ("-e", pair)]
-    command = [kernel_vm, "run", "-k", kernel, "-t", "800", *options, "--", "bash", "-c", SCRIPT, "fixtures", *fixtures]
-    status = subprocess.run(command).returncode
+    status = machine.run(kernel, 800, ["bash", "-c", SCRIPT, "fixtures", *fixtures])
     print(f"kernel {kernel}: {len(fixtures)} fixtures, status {status}")
     return status
 
