@@ -306,6 +306,7 @@ class Memory(Attack):
             thread = harness.crashed_thread(crash)
             self.assertEqual(crash["crash_info"]["signal"]["fault_address"], "0x0")
             self.assertTrue(thread["stop_reason"], crash["id"])
+            self.assertIn("outside the stack", " ".join(crash["soft_errors"]))
             tops[thread["frames"][0]["function"]] += 1
         self.assertEqual(tops, {"unmap_and_crash": 1, "crash_with_stack_pointer": len(addresses)})
         pointers = [int(harness.crashed_thread(crash)["registers"]["rsp"], 16) for crash in report["crashes"][1:-1]]
