@@ -66,6 +66,10 @@ class OutOfMemory(unittest.TestCase):
     def test_limit_around_the_wrapper(self):
         self.eat_below_a_limit()
 
+    def test_the_helper_is_never_the_victim(self):
+        """It is the largest where the kernel counts the pages of a mapped ring (6.12 does, twice)."""
+        self.eat_below_a_limit("--ring-size=64M")
+
     def test_limit_on_the_tree_that_kills_all_of_it(self):
         """memory.oom.group: what did not ask for the memory dies as well, and is told."""
         script = f"""cg={CGROUPS}$(sed -n 's/^0:://p' /proc/self/cgroup)
