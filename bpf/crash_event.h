@@ -221,16 +221,18 @@ struct cc_mapping {
 
 struct cc_exit {
   struct cc_record header;
-  __u64 time_ns;        /* CLOCK_BOOTTIME */
-  __s32 exit_code;      /* as wait(2) reports it: status << 8, or signal | 0x80 when dumped */
-  __u32 lost_records;   /* of this process, ring full */
-  __u32 threads;        /* THREAD records attempted */
-  __u32 mappings;       /* regions walked; more than CC_MAPPINGS: the rest was not sent */
-  __u32 oom_killed;     /* the kernel chose it as the victim of memory shortage */
-  __u32 mappings_state; /* enum cc_mappings_state */
-  __u32 environment;    /* enum cc_environment */
-  __u32
-      called_off; /* 1: no PROCESS was sent, the THREADs were for nothing: it exited for reasons of its own */
+  __u64 time_ns;           /* CLOCK_BOOTTIME */
+  __s32 exit_code;         /* as wait(2) reports it: status << 8, or signal | 0x80 when dumped */
+  __u32 lost_records;      /* of this process, ring full */
+  __u32 threads;           /* THREAD records attempted */
+  __u32 mappings;          /* regions walked */
+  __u32 oom_killed;        /* the kernel chose it as the victim of memory shortage */
+  __u32 mappings_state;    /* enum cc_mappings_state */
+  __u32 environment;       /* enum cc_environment */
+  __u32 mappings_left_out; /* of the regions walked, those beyond CC_MAPPINGS */
+  __u32 reserved;
+  /* 1: no PROCESS was sent, the THREADs were for nothing: it exited for reasons of its own */
+  __u32 called_off;
 };
 
 /* The newest core signal of the dying thread that went to a handler. Whether the handler had returned is seen from the

@@ -190,6 +190,8 @@ static __always_inline void emit_exit(struct crash* crash, struct task_struct* t
   record->mappings_state = crash->progress & WALKED ? CC_MAPPINGS_WALKED : CC_MAPPINGS_NONE;
   record->environment = crash->environment;
   record->called_off = !crash->described;
+  record->mappings_left_out = crash->mappings_left_out;
+  record->reserved = 0;
   bpf_ringbuf_submit(record, 0);
 forget:
   bpf_map_delete_elem(&crashes, &tgid);

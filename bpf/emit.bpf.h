@@ -15,7 +15,10 @@ struct crash {
   struct cc_key key;
   __u32 lost_records;
   __u32 threads;
-  __u32 mappings;
+  __u32 mappings;      /* regions walked */
+  __u32 file_mappings; /* of them, those with a file */
+  __u32 mappings_left_out;
+  __u32 reserved2;
   __u32 progress;    /* enum progress */
   __u32 described;   /* PROCESS has been sent */
   __u32 environment; /* enum cc_environment */

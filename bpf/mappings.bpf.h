@@ -34,8 +34,18 @@ struct mapping_walk {
 
 static __always_inline void take_mapping(struct mapping_walk* walk, struct vm_area_struct* vma) {
   struct file* file = BPF_CORE_READ(vma, vm_file);
+  struct crash* crash = walk->crash;
+  __u32 of_its_kind;
 
-  if (++walk->crash->mappings > CC_MAPPINGS) {
+  crash->mappings++;
+  if (file) {
+    of_its_kind = ++crash->file_mappings;
+  } else {
+    of_its_kind = crash->mappings - crash->file_mappings;
+  }
+  /* A heap of many pieces must not push out the libraries, which lie above it. */
+  if (of_its_kind > CC_MAPPINGS) {
+    crash->mappings_left_out++;
     return;
   }
   if (file && file != walk->last_file) {

@@ -6,7 +6,9 @@
 #include "runner/capture/bpf_source.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -153,7 +155,13 @@ void BpfSource::kill_tree() {
 Captured BpfSource::finish() {
   send_message(state_->socket.get(), ProbeMessage::finish, PlainMessage{});
   state_->receiver.join();
-  return state_->assembler.finish();
+  Captured captured = state_->assembler.finish();
+  if (!captured.health.complete && !cgroup().empty() && ::rmdir(cgroup().c_str()) != 0 &&
+      errno != ENOENT) {
+    captured.health.degraded.push_back("the collector could not take away the cgroup " + cgroup() +
+                                       ", and neither can we: " + std::strerror(errno));
+  }
+  return captured;
 }
 
 }  // namespace crashcrawler

@@ -294,8 +294,9 @@ void CrashAssembler::Pending::take(const cc_exit& exit) {
   if (exit.mappings_state != CC_MAPPINGS_WALKED) {
     note("the memory map could not be walked when the process died: no modules, no symbols");
   }
-  if (exit.mappings > CC_MAPPINGS) {
-    note(std::to_string(exit.mappings - CC_MAPPINGS) + " regions of the memory map were left out");
+  if (exit.mappings_left_out > 0) {
+    note(std::to_string(exit.mappings_left_out) + " of " + std::to_string(exit.mappings) +
+         " regions of the memory map were left out");
   }
 }
 
@@ -361,7 +362,10 @@ void CrashAssembler::Pending::split_arguments() {
   for (const MemoryRange& range : argv) {
     block += range.bytes;
   }
-  if (block.size() < argv_bytes) {
+  constexpr uint64_t kKept = uint64_t{CC_ARGV_PAGES} * CC_PAGE_SIZE;
+  if (block.size() < std::min(argv_bytes, kKept)) {
+    note("the argument list could not be read, or not all of it");
+  } else if (block.size() < argv_bytes) {
     note("the argument list is longer than what was kept of it");
   }
   crash.arguments = split_at_nul(block);

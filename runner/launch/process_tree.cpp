@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <string_view>
@@ -16,14 +18,28 @@ namespace {
 
 constexpr size_t kLargestCommandLine = 128 << 10;
 
-// cgroup.procs of a threaded cgroup cannot be read (EOPNOTSUPP); its processes are listed in the
-// threaded domain above it (cgroup-v2.rst, "Threads"). A process outside our pid namespace is
+// The process that a thread belongs to; 0: it has ended.
+pid_t process_of(pid_t tid) {
+  const Result<std::string> status = read_file("/proc/" + std::to_string(tid) + "/status");
+  const size_t at = status ? status->find("\nTgid:") : std::string::npos;
+  return at == std::string::npos ? 0 : static_cast<pid_t>(std::atoi(status->c_str() + at + 6));
+}
+
+// cgroup.procs of a threaded cgroup cannot be read (EOPNOTSUPP; cgroup-v2.rst, "Threads"), its threads can. A process outside our pid namespace is
 // listed as 0.
 void append_pids(const std::string& cgroup, std::vector<pid_t>& pids) {
   if (const Result<std::string> lines = read_file(cgroup + "/cgroup.procs")) {
     std::istringstream numbers(*lines);
     for (pid_t pid = 0; numbers >> pid;) {
       if (pid != 0) {
+        pids.push_back(pid);
+      }
+    }
+  } else if (const Result<std::string> threads = read_file(cgroup + "/cgroup.threads")) {
+    std::istringstream numbers(*threads);
+    for (pid_t tid = 0; numbers >> tid;) {
+      const pid_t pid = process_of(tid);
+      if (pid != 0 && std::ranges::find(pids, pid) == pids.end()) {
         pids.push_back(pid);
       }
     }

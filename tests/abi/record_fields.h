@@ -31,7 +31,7 @@
   F(cc_mapping, inode) F(cc_mapping, device) F(cc_mapping, flags) \
   F(cc_exit, header) F(cc_exit, time_ns) F(cc_exit, exit_code) F(cc_exit, lost_records) \
   F(cc_exit, threads) F(cc_exit, mappings) F(cc_exit, oom_killed) F(cc_exit, mappings_state) \
-  F(cc_exit, environment) F(cc_exit, called_off) \
+  F(cc_exit, environment) F(cc_exit, mappings_left_out) F(cc_exit, reserved) F(cc_exit, called_off) \
   F(cc_variable, header) F(cc_variable, length) F(cc_variable, reserved) F(cc_variable, text) \
   F(cc_first_signal, header) F(cc_first_signal, tid) F(cc_first_signal, signal) \
   F(cc_first_signal, count) F(cc_first_signal, siginfo) F(cc_first_signal, registers) \

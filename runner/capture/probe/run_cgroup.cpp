@@ -5,6 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+
 #include <filesystem>
 #include <sstream>
 #include <utility>
@@ -51,6 +56,27 @@ std::string fresh_name(pid_t held) {
   char name[64];
   std::snprintf(name, sizeof name, "crashcrawler-%d-%08x", static_cast<int>(held), random);
   return name;
+}
+
+// Takes away what the probes of other runs could not, because they were killed. A cgroup that is in use does not go; one
+// that is being made has a live process in its name, or, from another pid namespace, is fresh.
+void sweep(const std::string& parent) {
+  constexpr time_t kFresh = 60;  // seconds
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, error)) {
+    int pid = 0, length = 0;
+    unsigned random = 0;
+    const std::string name = entry.path().filename();
+    const bool ours =
+        std::sscanf(name.c_str(), "crashcrawler-%d-%8x%n", &pid, &random, &length) == 2 &&
+        static_cast<size_t>(length) == name.size();
+    struct stat status {};
+    const bool old =
+        ::stat(entry.path().c_str(), &status) == 0 && status.st_mtime + kFresh < std::time(nullptr);
+    if (ours && old && ::kill(pid, 0) != 0 && errno == ESRCH) {
+      ::rmdir(entry.path().c_str());
+    }
+  }
 }
 
 // The directory and all directories below it, deepest first.
@@ -127,6 +153,7 @@ Result<RunCgroup> RunCgroup::create(pid_t held) {
       parents.push_back(mount.mount_point);
     }
     for (const std::string& parent : parents) {
+      sweep(parent);
       const std::string directory = parent + "/" + fresh_name(held);
       if (::mkdir(directory.c_str(), 0755) != 0) {
         reasons += "; " + errno_error("cannot create a cgroup in " + parent).message;
@@ -173,7 +200,9 @@ Result<void> RunCgroup::remove() {
   for (int round = 0; round < kRounds; ++round) {
     bool gone = true;
     for (const std::string& directory : tree_of(directory_)) {
-      const Result<std::string> members = read_file(directory + "/cgroup.procs");
+      // Of a threaded cgroup, which the command may have made it, cgroup.procs cannot be read. A thread's number moves
+      // its process, too.
+      const Result<std::string> members = read_file(directory + "/cgroup.threads");
       std::istringstream pids(members ? *members : "");
       for (std::string pid; pids >> pid;) {
         ignore(write_control_file(parent + "/cgroup.procs", pid));  // it may have ended since

@@ -202,7 +202,8 @@ TEST(CrashAssembler, RecordsAfterTheLastAreTakenAndSaid) {
 TEST(CrashAssembler, LossAndTruncationAreSaid) {
   auto exit = record_of<cc_exit>(CC_RECORD_EXIT);
   exit.lost_records = 3;
-  exit.mappings = CC_MAPPINGS + 5;
+  exit.mappings = 9000;
+  exit.mappings_left_out = 5;
   exit.mappings_state = CC_MAPPINGS_NONE;
   const auto crashes =
       assemble({process_record(), path_record(CC_PATH_EXE, "deep\0"s, 0, 0, CC_PATH_TRUNCATED),
@@ -211,10 +212,23 @@ TEST(CrashAssembler, LossAndTruncationAreSaid) {
   ASSERT_EQ(crashes.size(), 1u);
   EXPECT_EQ(crashes[0].lost_records, 3u);
   EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("3 records of this crash did not fit")));
-  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("5 regions of the memory map")));
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("5 of 9000 regions of the memory map")));
   EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("memory map could not be walked")));
   EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("a path was too long")));
-  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("argument list is longer")));
+  EXPECT_THAT(crashes[0].soft_errors, Contains(HasSubstr("argument list could not be read")));
+}
+
+TEST(CrashAssembler, AnArgumentListThatWasCutIsNoUnreadableOne) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.arg_start = 0x7000;
+  process.arg_end = process.arg_start + CC_ARGV_PAGES * CC_PAGE_SIZE + 1;
+  std::vector<std::string> records{bytes_of(process)};
+  for (__u64 page = 0; page < CC_ARGV_PAGES; ++page) {
+    records.push_back(bytes_record(CC_BYTES_ARGV, 0, process.arg_start + page * CC_PAGE_SIZE,
+                                   std::string(CC_PAGE_SIZE, 'a')));
+  }
+  records.push_back(exit_record());
+  EXPECT_THAT(assemble(records).at(0).soft_errors, Contains(HasSubstr("argument list is longer")));
 }
 
 TEST(CrashAssembler, AncestorsKeepTheirCommandLines) {
