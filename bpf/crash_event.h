@@ -242,6 +242,9 @@ struct cc_first_signal {
   __u32 tid;
   __u32 signal;
   __u64 count; /* such signals of this thread so far */
+  __u32
+      place_only; /* 1: of `registers` only rip and rsp are known, and no siginfo: the thread takes faults by the thousand */
+  __u32 reserved;
   __u8 siginfo[CC_SIGINFO_SIZE];
   struct cc_registers registers; /* at the fault */
 };

@@ -93,7 +93,7 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
   if (!is_fatal_signal(signal)) {
     return 0;
   }
-  handler = BPF_CORE_READ(action, sa.sa_handler);
+  handler = action->sa.sa_handler;
   if (handler != (void*)SIG_DFL_HANDLER) {
     if (handler != (void*)SIG_IGN_HANDLER && is_core_signal(signal)) {
       remember_first_signal(task, signal, info);

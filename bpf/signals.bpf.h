@@ -3,8 +3,9 @@
  * What is remembered of signals until it is known whether they matter: the newest core signal of each thread that went
  * to a handler, and who sent a process the signal that ends it. Both are copied into the train of a death only.
  *
- * A program that takes faults as control flow (a JVM, a garbage collector) pays for each one copy of its registers;
- * that the handler had not returned when the process died is seen from the stack, by user space, and costs nothing.
+ * A program that takes faults as control flow (a JVM, a garbage collector) must not feel this: after the first few
+ * dozen of a thread only the place of a fault is kept. The rest of a fault whose handler never returned is read by user
+ * space from the signal frame, which is still on the stack then; a handler that had returned has left none.
  */
 #ifndef CRASHCRAWLER_BPF_SIGNALS_BPF_H
 #define CRASHCRAWLER_BPF_SIGNALS_BPF_H
@@ -31,12 +32,17 @@ static __always_inline bool is_fatal_signal(int signal) {
 }
 
 struct first_signal {
-  __u32 signal;
-  __u32 reserved;
   __u64 count;
-  __u8 siginfo[CC_SIGINFO_SIZE];
+  __u64 rip, rsp;       /* of the newest */
+  __u64 original_stack; /* rsp of the newest that did not happen on the alternate stack */
+  __u32 signal;         /* of the newest */
+  __u32 reserved;
+  __u8 siginfo
+      [CC_SIGINFO_SIZE]; /* of the newest of the first COPIED_FAULTS, and so are the registers */
   struct pt_regs registers;
 };
+
+enum { COPIED_FAULTS = 64 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -53,9 +59,14 @@ struct {
   __type(value, __u32);
 } faulted SEC(".maps");
 
+static __always_inline bool is_on_alternate_stack(struct task_struct* task, __u64 stack_pointer) {
+  return stack_pointer - task->sas_ss_sp < task->sas_ss_size; /* sas_ss_size 0: there is none */
+}
+
 static __always_inline void remember_first_signal(struct task_struct* task, int signal,
                                                   void* info) {
   struct first_signal* first = bpf_task_storage_get(&first_signals, task, 0, 0);
+  struct pt_regs* registers;
   __u32 tgid = task->tgid, one = 1;
 
   if (!first) {  // the second fault and every later one knows by this that the task is in the tree
@@ -68,13 +79,21 @@ static __always_inline void remember_first_signal(struct task_struct* task, int 
     }
     bpf_map_update_elem(&faulted, &tgid, &one, BPF_ANY);
   }
+  registers = (void*)bpf_task_pt_regs(task);
   first->count++;
   first->signal = signal;
-  bpf_probe_read_kernel(first->siginfo, sizeof(first->siginfo), info);
-  bpf_probe_read_kernel(&first->registers, sizeof(first->registers), (void*)bpf_task_pt_regs(task));
+  first->rip = registers->ip;
+  first->rsp = registers->sp;
+  if (!is_on_alternate_stack(task, first->rsp)) {
+    first->original_stack = first->rsp;
+  }
+  if (first->count <= COPIED_FAULTS) {
+    bpf_probe_read_kernel(first->siginfo, sizeof(first->siginfo), info);
+    bpf_probe_read_kernel(&first->registers, sizeof(first->registers), registers);
+  }
 }
 
-/* Sends it with the stack it happened on: the handler may run on another one. */
+/* Sends it with the stack that the handlers were called from: they may run on another one, and fault there again. */
 static __noinline void emit_first_signal(struct crash* crash, struct task_struct* task,
                                          __u32 stack_bytes, __u16 patience) {
   struct first_signal* first = bpf_task_storage_get(&first_signals, task, 0, 0);
@@ -88,13 +107,23 @@ static __noinline void emit_first_signal(struct crash* crash, struct task_struct
   record->tid = task->pid;
   record->signal = first->signal;
   record->count = first->count;
-  __builtin_memcpy(record->siginfo, first->siginfo, sizeof(record->siginfo));
-  __builtin_memcpy(&record->registers, &first->registers, sizeof(first->registers));
+  record->place_only = first->count > COPIED_FAULTS;
+  record->reserved = 0;
+  if (record->place_only) {
+    __builtin_memset(record->siginfo, 0, sizeof(record->siginfo));
+    __builtin_memset(&record->registers, 0, sizeof(record->registers));
+    record->registers.rip = first->rip;
+    record->registers.rsp = first->rsp;
+  } else {
+    __builtin_memcpy(record->siginfo, first->siginfo, sizeof(record->siginfo));
+    __builtin_memcpy(&record->registers, &first->registers, sizeof(first->registers));
+  }
   record->registers.cs &= 0xffff;
   record->registers.ss &= 0xffff;
   record->registers.fs_base = task->thread.fsbase;
   record->registers.gs_base = task->thread.gsbase;
-  from = (record->registers.rsp - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
+  from = first->original_stack ? first->original_stack : first->rsp;
+  from = (from - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
   bpf_ringbuf_submit(record, 0);
   copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + stack_bytes, patience);
 }

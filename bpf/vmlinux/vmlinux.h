@@ -222,6 +222,7 @@ struct task_struct {
   struct nsproxy* nsproxy;
   struct signal_struct* signal;
   struct css_set* cgroups;
+  unsigned long sas_ss_sp, sas_ss_size; /* sigaltstack(2) */
   struct thread_struct thread;
 };
 
@@ -235,13 +236,11 @@ struct k_sigaction {
 
 #pragma clang attribute pop
 
-/* Fixed by the x86 entry code; copied whole, never accessed by field. */
+/* Fixed by the x86 entry code; mostly copied whole. */
 struct pt_regs {
-  unsigned long words[21];
+  unsigned long words[16];
+  unsigned long ip, cs, flags, sp, ss;
 };
-
-/* siginfo_t as the ABI has it, cc_limits.CC_SIGINFO_SIZE bytes of it; copied whole. */
-struct kernel_siginfo;
 
 struct bpf_iter_task_vma {
   __u64 opaque[1];

@@ -128,7 +128,7 @@ struct CrashAssembler::Pending {
   void take(const cc_thread& thread);
   void take(const cc_bytes& bytes, size_t available);
   void take(const cc_mapping& mapping);
-  void take(const cc_first_signal& first);
+  void take(const cc_first_signal& record);
   void take(const cc_sender& from);
   void take(const cc_variable& variable);
   void take(const cc_exit& exit);
@@ -249,9 +249,19 @@ void CrashAssembler::Pending::take(const cc_mapping& record) {
   crash.mappings.push_back(std::move(mapping));
 }
 
-void CrashAssembler::Pending::take(const cc_first_signal& first) {
-  crash.first_signal = FirstSignal{signal_of(first.signal, first.siginfo), first.count,
-                                   std::bit_cast<Registers>(first.registers)};
+void CrashAssembler::Pending::take(const cc_first_signal& record) {
+  FirstSignal first;
+  first.count = record.count;
+  first.place_only = record.place_only != 0;
+  first.registers = std::bit_cast<Registers>(record.registers);
+  if (first.place_only) {
+    first.signal.number = static_cast<int>(record.signal);
+    first.signal.code =
+        SI_KERNEL;  // by whom and why is not known; not by a process, which 0 would say
+  } else {
+    first.signal = signal_of(record.signal, record.siginfo);
+  }
+  crash.first_signal = std::move(first);
 }
 
 void CrashAssembler::Pending::take(const cc_sender& from) {

@@ -94,6 +94,13 @@ std::optional<HandledFault> fault_of_frame(const ThreadBacktrace& thread, size_t
     const bool is_newest = interrupted != nullptr
                                ? same_place(interrupted->registers, then)
                                : thread.frames[index + 1].instruction_addr == then.rip;
+    if (is_newest && newest->place_only && interrupted != nullptr) {
+      HandledFault fault{index + 1, interrupted->signal, interrupted->registers};
+      if (fault.signal.number == 0) {  // a handler without SA_SIGINFO
+        fault.signal = newest->signal;
+      }
+      return fault;
+    }
     if (is_newest) {
       return HandledFault{index + 1, newest->signal, then};
     }
@@ -121,7 +128,7 @@ std::optional<HandledFault> find_handled_fault(const ThreadBacktrace& thread, co
   if (!outermost && raw.first_signal && !thread.frames.empty() &&
       has_sender(raw.signal.number, raw.signal.code) &&
       same_place(thread.registers, raw.first_signal->registers)) {
-    outermost = HandledFault{0, raw.first_signal->signal, raw.first_signal->registers};
+    outermost = HandledFault{0, raw.first_signal->signal, thread.registers};
   }
   return outermost;
 }

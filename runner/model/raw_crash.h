@@ -75,6 +75,8 @@ struct Ancestor {
 struct FirstSignal {
   RawSignal signal;
   uint64_t count = 0;  // such signals of the thread so far; this is the newest
+  bool place_only =
+      false;  // of the registers rip and rsp alone are known, and of the signal its number
   Registers registers;
 };
 
