@@ -139,10 +139,10 @@ int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* rec
   if (!is_fatal_signal(signal)) {
     return 0;
   }
-  from_user = is_from_user(info);
-  if (is_core_signal(signal) && !from_user) {
-    return 0;  // a fault: its own siginfo says all, and a program may take a million of them
+  if (is_core_signal(signal) && receiver == bpf_get_current_task_btf()) {
+    return 0;  // a fault, or abort(): siginfo says all, and a program may take a million of them
   }
+  from_user = is_from_user(info);
   if (bpf_task_storage_get(&descendants, receiver, 0, 0)) {
     remember_sender(signal, from_user, receiver);
   }
