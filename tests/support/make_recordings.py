@@ -21,7 +21,14 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BEHAVIOURS = ("null_write", "worker_thread", "forked_child", "ended_by_timeout", "faults_then_exit_3")
+BEHAVIOURS = (
+    "null_write", "double_free", "bus_error_truncated_mapping", "worker_thread", "leader_gone", "ended_by_timeout",
+    # shapes of descendants
+    "forked_child", "vfork_child", "posix_spawned_child", "daemon_grandchild", "exec_chain", "exec_by_thread",
+    "constructor", "atexit_handler", "not_dumpable", "own_sub_cgroup", "control_characters",
+    # controls
+    "exit_3", "faults_then_exit_3", "sigterm_from_parent",
+)
 MOST_BYTES = 40_000
 
 # $1 the program as built, $2 the name it gets, then the wrapper with its options
