@@ -61,7 +61,7 @@ static __noinline int describe(struct crash* crash, struct task_struct* task, __
   if (may_have_spoken) {
     emit_report(crash, task);
   }
-  if (cause != CC_CAUSE_KILLED) {
+  if (cause != CC_CAUSE_KILLED || BPF_CORE_READ(task, ptrace)) {
     emit_first_signal(crash, task, crash_stack_bytes, STACK_PATIENCE);
   }
   return 0;
@@ -140,6 +140,10 @@ int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* rec
     return 0;
   }
   if (is_core_signal(signal) && receiver == bpf_get_current_task_btf()) {
+    if (receiver
+            ->ptrace) {  // a debugger may keep it from being delivered, and kill the process then
+      remember_first_signal(receiver, signal, info);
+    }
     return 0;  // a fault, or abort(): siginfo says all, and a program may take a million of them
   }
   from_user = is_from_user(info);

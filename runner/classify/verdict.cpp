@@ -18,6 +18,7 @@
 // * A program that runs another and is asked to end as that did sends itself the signal that its child died of: one
 //   crash, not two. Known by the sender, the signal, the child's report and the time; a SIGABRT must also come from a
 //   bare raise(), because a parent whose own check fails over the death of its child calls abort().
+// * Except where a debugger has kept a fault from the process, and then ends it as it stands: the fault is the crash.
 // * A kill from outside of the run (an administrator, another job, the kernel) is told: "exit 137" alone helps nobody.
 //   Not SIGINT, SIGHUP, SIGQUIT and their like from the kernel: the terminal, or a pipe that nobody reads (SIGPIPE).
 #include "runner/classify/verdict.h"
@@ -76,6 +77,14 @@ bool is_own_fault(const RawSignal& signal, const RawCrash& raw) {
 
 bool same_place(const Registers& a, const Registers& b) {
   return a.rip == b.rip && a.rsp == b.rsp;
+}
+
+// Killed where it had faulted, before anything was done about the fault: a debugger had stopped it there. Not what is
+// still the debugger's own program: gdb tries out in a child what the machine does at a fault.
+bool stands_at_fault(const RawCrash& death) {
+  return death.cause == Cause::killed && death.first_signal && !death.threads.empty() &&
+         (!death.sender || death.sender->name != death.name) &&
+         same_place(death.threads.front().registers, death.first_signal->registers);
 }
 
 // A fault whose handler never returned, and the frame that it happened in.
@@ -208,6 +217,9 @@ bool may_relay(const CrashReport& report) {
 }  // namespace
 
 bool may_be_crash(const RawCrash& death, const Harness& harness) {
+  if (stands_at_fault(death)) {
+    return true;
+  }
   if (death.cause != Cause::killed || death.oom_killed) {
     return true;
   }
@@ -229,6 +241,12 @@ bool judge(CrashReport& report) {
   RawCrash& raw = report.raw;
   if (raw.cause == Cause::timeout) {
     report.kind = CrashKind::hang;
+    return true;
+  }
+  if (stands_at_fault(raw)) {
+    report.kind = CrashKind::signal;
+    report.followed_by = raw.signal;
+    raw.signal = raw.first_signal->signal;
     return true;
   }
   if (raw.cause == Cause::killed) {

@@ -69,6 +69,26 @@ TEST(MayBeCrash, ARunnerThatIsNotAboveKillsForItsOwnReasons) {
   EXPECT_FALSE(may_be_crash(killed_by(SIGKILL, in_tree(999, "ctest")), kHarness));
 }
 
+TEST(MayBeCrash, WhatADebuggerKillsWhereItFaultedIsTheFault) {
+  RawCrash death = killed_by(SIGKILL, in_tree(150, "gdb"));
+  death.threads.emplace_back().registers.rip = kFault;
+  death.first_signal.emplace();
+  death.first_signal->signal.number = SIGSEGV;
+  death.first_signal->registers.rip = kFault + 1;
+  EXPECT_FALSE(may_be_crash(death, kHarness)) << "it had gone on since";
+  death.first_signal->registers.rip = kFault;
+  EXPECT_TRUE(may_be_crash(death, kHarness));
+  death.name = "gdb";
+  EXPECT_FALSE(may_be_crash(death, kHarness)) << "gdb's own child";
+  death.name = "victim";
+  CrashReport report;
+  report.raw = death;
+  ASSERT_TRUE(judge(report));
+  EXPECT_EQ(report.kind, CrashKind::signal);
+  EXPECT_EQ(report.raw.signal.number, SIGSEGV);
+  EXPECT_EQ(report.followed_by->number, SIGKILL);
+}
+
 TEST(MayBeCrash, AKillFromOutsideIsTold) {
   const RawCrash death = killed_by(SIGKILL, outside(7));
   EXPECT_TRUE(may_be_crash(death, kHarness));
