@@ -10,7 +10,7 @@
  *   THREAD  BYTES{stack}*      the dying thread, then the others as the kernel brings them down
  *   BYTES{text}*               what a sanitizer had to say, where its memory shows it
  *   FIRST_SIGNAL?  BYTES*      a fault of the dying thread that went to a handler, and the stack it happened on
- *   PATH{mapping}?  MAPPING*   the memory map, once, by whichever thread exits first and can walk it
+ *   (PATH{in file system}* PATH{mapping})? MAPPING*   the memory map, once, by whichever thread exits first and can walk it
  *   EXIT                       the verdict, when the last thread is gone
  *
  * When a process exits by itself (CC_CAUSE_EXIT), THREADs of others may come before PROCESS. A process that is looked at
@@ -150,12 +150,18 @@ enum cc_path_purpose {
   CC_PATH_MAPPING = 3,
   CC_PATH_CGROUP = 4,
   CC_PATH_ROOT = 5, /* the root directory of the process, "/" without chroot(2) */
+  CC_PATH_IN_FILE_SYSTEM = 6, /* of the file of the next CC_PATH_MAPPING, when the process was in another mount namespace
+                                 than the caller */
 };
 enum cc_path_flags { CC_PATH_DELETED = 1, CC_PATH_TRUNCATED = 2 };
 
 /* A path as the dentry tree has it, from the caller's root directory, or, in another mount namespace than his, from that
  * of the process: components deepest first, each with its NUL, `length` bytes in
- * all. The record ends after `length` bytes. Written before the first MAPPING of that file. */
+ * all. The record ends after `length` bytes. Written before the first MAPPING of that file.
+ *
+ * CC_PATH_IN_FILE_SYSTEM begins at the root of the file system itself, wherever that is mounted, and has the inode and the
+ * device that the file has there. On overlayfs there are two: where the program has opened it, and in the layer below,
+ * which the mapping is of. */
 struct cc_path {
   struct cc_record header;
   __u64 inode;

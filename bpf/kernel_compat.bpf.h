@@ -66,6 +66,23 @@ static __always_inline void user_path(struct file* file, struct path* path) {
   path->dentry = BPF_CORE_READ(file, f_path.dentry);
 }
 
+/* The dentry of `file` in the file system that its mapped inode lies in: on overlayfs in the layer below. Since Linux 6.8
+ * that is the one of the file itself (see above); before, it is asked of the inode, which knows its names. NULL: it has
+ * none. */
+static __always_inline struct dentry* real_dentry(struct file* file) {
+  struct backing_file___6_8* backing = (void*)file;
+  struct dentry* dentry = BPF_CORE_READ(file, f_path.dentry);
+  const struct dentry* type = 0;
+  struct inode* inode = BPF_CORE_READ(file, f_inode);
+  struct hlist_node* name;
+
+  if (bpf_core_field_exists(backing->user_path) || BPF_CORE_READ(dentry, d_inode) == inode) {
+    return dentry;
+  }
+  name = BPF_CORE_READ(inode, i_dentry.first);
+  return name ? (void*)name - bpf_core_field_offset(type->d_u.d_alias) : NULL;
+}
+
 /* kernfs_node.parent became __parent, under RCU, with Linux 6.15: commit 633488947ef6 ("kernfs: Use RCU to access
  * kernfs_node::parent."). */
 static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* node) {

@@ -49,7 +49,7 @@ static __always_inline void take_mapping(struct mapping_walk* walk, struct vm_ar
     return;
   }
   if (file && file != walk->last_file) {
-    emit_file(walk->crash, SCRATCH_EXIT, CC_PATH_MAPPING, file);
+    emit_mapped_file(walk->crash, (__u64)file);
     walk->last_file = file;
   }
   emit_mapping(walk->crash, vma, file);

@@ -39,7 +39,7 @@ struct {
 struct path_walk {
   struct cc_path* record;
   struct dentry* dentry;
-  struct mount* mount;
+  struct mount* mount; /* NULL: only up to the root of the file system */
   __u64 root; /* where the path begins */
   __u64 root_mount;
 };
@@ -76,7 +76,7 @@ static long path_step(__u32 index, struct path_walk* walk) {
   }
   if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
     above = BPF_CORE_READ(mount, mnt_parent);
-    if (above == mount || dentry == NULL) { /* the root of the mount tree: outside of that root */
+    if (above == mount || dentry == NULL) { /* the root of the mount tree, outside of that root; or no mount is asked for */
       walk->record->flags &= ~CC_PATH_TRUNCATED;
       return 1;
     }
@@ -101,7 +101,25 @@ static __always_inline void remember_caller_place(struct task_struct* command) {
   caller_place.root_mount = (__u64)mount_of(BPF_CORE_READ(command, fs, root.mnt));
 }
 
-static __always_inline void begin_path(struct cc_path* record, struct crash* crash, __u16 purpose) {
+/* True in a task that may see other files under the same paths than the caller. */
+static __always_inline bool is_elsewhere(struct task_struct* task) {
+  return (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) != caller_place.mount_namespace;
+}
+
+/* The slot, which is ours until send_path(), with an empty record. NULL: it is in use, which counts as a loss. */
+static __always_inline struct path_scratch* begin_path(struct crash* crash, __u32 slot,
+                                                       __u16 purpose) {
+  struct path_scratch* scratch = bpf_map_lookup_elem(&path_scratches, &slot);
+  struct cc_path* record;
+
+  if (!scratch) {
+    return NULL;
+  }
+  if (__sync_lock_test_and_set(&scratch->busy, 1)) {
+    count_lost(crash);
+    return NULL;
+  }
+  record = &scratch->record;
   fill_header(&record->header, crash, CC_RECORD_PATH, 0);
   record->inode = 0;
   record->device = 0;
@@ -109,9 +127,11 @@ static __always_inline void begin_path(struct cc_path* record, struct crash* cra
   record->flags = CC_PATH_TRUNCATED;
   record->components = 0;
   record->length = 0;
+  return scratch;
 }
 
-static __always_inline void send_path(struct cc_path* record, struct crash* crash) {
+static __always_inline void send_path(struct path_scratch* scratch, struct crash* crash) {
+  struct cc_path* record = &scratch->record;
   __u32 length = record->length, size;
 
   if (length <= CC_PATH_BYTES) {
@@ -121,12 +141,13 @@ static __always_inline void send_path(struct cc_path* record, struct crash* cras
       count_lost(crash);
     }
   }
+  scratch->busy = 0;
 }
 
 static __always_inline void emit_path(struct crash* crash, __u32 slot, __u16 purpose,
                                       struct vfsmount* mnt, struct dentry* dentry,
                                       struct inode* inode) {
-  struct path_scratch* scratch = bpf_map_lookup_elem(&path_scratches, &slot);
+  struct path_scratch* scratch = begin_path(crash, slot, purpose);
   struct task_struct* task = bpf_get_current_task_btf();
   struct path_walk walk;
   struct cc_path* record;
@@ -134,12 +155,7 @@ static __always_inline void emit_path(struct crash* crash, __u32 slot, __u16 pur
   if (!scratch) {
     return;
   }
-  if (__sync_lock_test_and_set(&scratch->busy, 1)) {
-    count_lost(crash);
-    return;
-  }
   record = &scratch->record;
-  begin_path(record, crash, purpose);
   record->inode = BPF_CORE_READ(inode, i_ino);
   record->device = BPF_CORE_READ(inode, i_sb, s_dev);
   if (BPF_CORE_READ(dentry, d_hash.pprev) == NULL && BPF_CORE_READ(dentry, d_parent) != dentry) {
@@ -150,13 +166,12 @@ static __always_inline void emit_path(struct crash* crash, __u32 slot, __u16 pur
   walk.mount = mount_of(mnt);
   walk.root = caller_place.root;
   walk.root_mount = caller_place.root_mount;
-  if ((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) != caller_place.mount_namespace) {
+  if (is_elsewhere(task)) {
     walk.root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
     walk.root_mount = (__u64)mount_of(BPF_CORE_READ(task, fs, root.mnt));
   }
   bpf_loop(CC_PATH_COMPONENTS, path_step, &walk, 0);
-  send_path(record, crash);
-  scratch->busy = 0;
+  send_path(scratch, crash);
 }
 
 static __always_inline void emit_file(struct crash* crash, __u32 slot, __u16 purpose,
@@ -165,6 +180,52 @@ static __always_inline void emit_file(struct crash* crash, __u32 slot, __u16 pur
 
   user_path(file, &path);
   emit_path(crash, slot, purpose, path.mnt, path.dentry, BPF_CORE_READ(file, f_inode));
+}
+
+/* Where the dentry at `address` lies in its own file system, which the caller may have mounted elsewhere. This function
+ * and the next are global ones, which the verifier looks at once and not at every call. Both return 0. */
+__noinline int emit_path_in_file_system(struct crash* crash, __u64 address) {
+  struct dentry* dentry = (void*)address;
+  struct path_scratch* scratch;
+  struct path_walk walk = {};
+
+  if (!crash) {
+    return 0;
+  }
+  scratch = begin_path(crash, SCRATCH_EXIT, CC_PATH_IN_FILE_SYSTEM);
+  if (!scratch) {
+    return 0;
+  }
+  scratch->record.inode = BPF_CORE_READ(dentry, d_inode, i_ino);
+  scratch->record.device = BPF_CORE_READ(dentry, d_sb, s_dev);
+  walk.record = &scratch->record;
+  walk.dentry = dentry;
+  bpf_loop(CC_PATH_COMPONENTS, path_step, &walk, 0);
+  send_path(scratch, crash);
+  return 0;
+}
+
+/* The mapped struct file at `address`. In another mount namespace than the caller's with its places: as the program has
+ * opened it, and, on overlayfs, as the file of the layer below. */
+__noinline int emit_mapped_file(struct crash* crash, __u64 address) {
+  struct file* file = (void*)address;
+  struct dentry *opened, *real;
+  struct path path = {};
+
+  if (!crash) {
+    return 0;
+  }
+  if (is_elsewhere(bpf_get_current_task_btf())) {
+    user_path(file, &path);
+    opened = path.dentry;
+    real = real_dentry(file);
+    emit_path_in_file_system(crash, (__u64)opened);
+    if (real && real != opened) {
+      emit_path_in_file_system(crash, (__u64)real);
+    }
+  }
+  emit_file(crash, SCRATCH_EXIT, CC_PATH_MAPPING, file);
+  return 0;
 }
 
 struct cgroup_walk {
@@ -188,22 +249,16 @@ static long cgroup_step(__u32 index, struct cgroup_walk* walk) {
 
 /* The cgroup2 path of `task`, from the root of the hierarchy. */
 static __always_inline void emit_cgroup(struct crash* crash, struct task_struct* task, __u32 slot) {
-  struct path_scratch* scratch = bpf_map_lookup_elem(&path_scratches, &slot);
+  struct path_scratch* scratch = begin_path(crash, slot, CC_PATH_CGROUP);
   struct cgroup_walk walk;
 
   if (!scratch) {
     return;
   }
-  if (__sync_lock_test_and_set(&scratch->busy, 1)) {
-    count_lost(crash);
-    return;
-  }
-  begin_path(&scratch->record, crash, CC_PATH_CGROUP);
   walk.record = &scratch->record;
   walk.node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
   bpf_loop(CC_PATH_COMPONENTS, cgroup_step, &walk, 0);
-  send_path(&scratch->record, crash);
-  scratch->busy = 0;
+  send_path(scratch, crash);
 }
 
 #endif

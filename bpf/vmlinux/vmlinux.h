@@ -102,12 +102,25 @@ struct super_block {
   __u32 s_dev;
 };
 
+struct hlist_node {
+  struct hlist_node* next;
+};
+
+struct hlist_head {
+  struct hlist_node* first;
+};
+
 struct inode {
   unsigned long i_ino;
   struct super_block* i_sb;
+  struct hlist_head i_dentry;
 };
 
 struct dentry {
+  struct inode* d_inode;
+  union {
+    struct hlist_node d_alias;
+  } d_u;
   struct hlist_bl_node d_hash;
   struct dentry* d_parent;
   struct qstr d_name;

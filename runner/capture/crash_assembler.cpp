@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "runner/base/signal_names.h"
 
@@ -18,6 +19,15 @@ namespace {
 
 constexpr uint32_t kVmRead = 1, kVmWrite = 2, kVmExec = 4, kVmShared = 8;  // include/linux/mm.h
 constexpr uint64_t kUserCode32 = 0x23;  // __USER32_CS, arch/x86/include/asm/segment.h
+
+// Of the kernel's own encoding (include/linux/kdev_t.h).
+uint32_t device_major(uint32_t device) {
+  return device >> 20;
+}
+
+uint32_t device_minor(uint32_t device) {
+  return device & 0xfffff;
+}
 
 // The record as its struct, the part that did not arrive as zeros. `fixed`: bytes that must be
 // there.
@@ -102,6 +112,7 @@ struct CrashAssembler::Pending {
   struct File {
     std::string path;
     bool deleted = false;
+    std::vector<PathInFileSystem> in_file_systems;
   };
 
   RawCrash crash;
@@ -115,6 +126,7 @@ struct CrashAssembler::Pending {
   std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
   std::vector<pid_t> threads_by_host_tid;
   std::map<std::pair<uint32_t, uint64_t>, File> files;
+  std::vector<PathInFileSystem> in_file_systems;  // of the file that comes next
 
   void note(std::string text) {
     if (std::ranges::find(crash.soft_errors, text) == crash.soft_errors.end()) {
@@ -185,6 +197,11 @@ void CrashAssembler::Pending::take(const cc_parent& parent) {
 
 void CrashAssembler::Pending::take(const cc_path& path, size_t available) {
   std::string text = path_of(path, available);
+  if (path.purpose == CC_PATH_IN_FILE_SYSTEM) {
+    in_file_systems.push_back(
+        {device_major(path.device), device_minor(path.device), std::move(text)});
+    return;
+  }
   if (path.flags & CC_PATH_TRUNCATED) {
     note("a path was too long to be kept whole: it ends in " + text);
   }
@@ -197,7 +214,8 @@ void CrashAssembler::Pending::take(const cc_path& path, size_t available) {
   } else if (path.purpose == CC_PATH_CGROUP) {
     crash.cgroup = std::move(text);
   } else if (path.purpose == CC_PATH_MAPPING) {
-    files[{path.device, path.inode}] = {std::move(text), (path.flags & CC_PATH_DELETED) != 0};
+    files[{path.device, path.inode}] = {std::move(text), (path.flags & CC_PATH_DELETED) != 0,
+                                        std::exchange(in_file_systems, {})};
   }
 }
 
@@ -244,8 +262,8 @@ void CrashAssembler::Pending::take(const cc_mapping& record) {
   mapping.executable = (record.flags & kVmExec) != 0;
   mapping.shared = (record.flags & kVmShared) != 0;
   mapping.inode = record.inode;
-  mapping.device_major = record.device >> 20;
-  mapping.device_minor = record.device & 0xfffff;
+  mapping.device_major = device_major(record.device);
+  mapping.device_minor = device_minor(record.device);
   crash.mappings.push_back(std::move(mapping));
 }
 
@@ -413,6 +431,7 @@ void CrashAssembler::Pending::finish() {
     if (mapping.inode != 0 && file != files.end()) {
       mapping.path = file->second.path;
       mapping.deleted = file->second.deleted;
+      mapping.in_file_systems = file->second.in_file_systems;
     }
   }
   if (crash.cause == Cause::killed) {

@@ -1,9 +1,13 @@
 // Which file was it? A path alone says little: by the time we open it another file may lie there, and in another mount
-// namespace another file always may. So the path is opened where the dead process saw it, through the root directory of
-// a process that still lives in its namespace, and what is opened is accepted only if it is the mapped file: the same
-// inode on the same device. Of overlayfs and btrfs the inode alone is compared: they show another device through
-// stat(2) than the kernel has in the mapping (Documentation/filesystems/overlayfs.rst). Where nobody lives in the
-// namespace any more our own root is tried; the comparison keeps that honest.
+// namespace another file always may. So what is opened is accepted only if it is the mapped file: the same inode on the
+// same device. Of overlayfs and btrfs the inode alone is compared: they show another device through stat(2) than the
+// kernel has in the mapping (Documentation/filesystems/overlayfs.rst). That test keeps every guess honest, so of a
+// process in another mount namespace these are tried, until one is the file:
+//
+//  1. its path, through the root directory of a process that still lives in its namespace; where nobody does, through
+//     our own root;
+//  2. its place in its file system, through every mount of ours that shows this part of it. What such a process runs
+//     was mostly bind-mounted from where we see it too, and a container's layers are folders of the host.
 #include "runner/capture/pin_files.h"
 
 #include <fcntl.h>
@@ -19,9 +23,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <set>
 
 #include "runner/base/file.h"
+#include "runner/base/mount_info.h"
 
 namespace crashcrawler {
 namespace {
@@ -86,17 +90,16 @@ bool shows_its_device(int fd) {
          (system.f_type != OVERLAYFS_SUPER_MAGIC && system.f_type != BTRFS_SUPER_MAGIC);
 }
 
-PinnedFile open_mapped(const FileKey& key, const UniqueFd& root, bool elsewhere) {
+PinnedFile accept_mapped(UniqueFd fd, const Mapping& mapping, bool elsewhere) {
   PinnedFile pinned;
-  UniqueFd fd = open_below(root, key.path);
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) {
     pinned.error = elsewhere ? kElsewhere : std::strerror(errno);
     return pinned;
   }
-  const bool same_device =
-      !shows_its_device(fd.get()) || status.st_dev == ::makedev(key.device_major, key.device_minor);
-  if (status.st_ino != key.inode || !same_device) {
+  const bool same_device = !shows_its_device(fd.get()) ||
+                           status.st_dev == ::makedev(mapping.device_major, mapping.device_minor);
+  if (status.st_ino != mapping.inode || !same_device) {
     pinned.changed = !elsewhere;
     pinned.error = elsewhere ? kElsewhere : "another file lies there now";
     return pinned;
@@ -109,26 +112,75 @@ PinnedFile open_mapped(const FileKey& key, const UniqueFd& root, bool elsewhere)
   return pinned;
 }
 
+std::vector<Mount> our_mounts() {
+  const Result<std::string> mountinfo = read_file("/proc/self/mountinfo");
+  return mountinfo ? mounts_of(*mountinfo) : std::vector<Mount>();
+}
+
+// The files of one crash. What it needs to know of the machine is asked when it is needed: mostly it is not.
+class Opener {
+ public:
+  explicit Opener(const RawCrash& crash)
+      : crash_(crash),
+        same_namespace_(crash.mount_namespace == 0 ||
+                        crash.mount_namespace == mount_namespace_of("self")) {}
+
+  PinnedFile open(const Mapping& mapping) {
+    if (!same_namespace_ && !looked_) {
+      root_ = root_in_namespace(crash_);
+      looked_ = true;
+    }
+    PinnedFile pinned =
+        accept_mapped(open_below(root_, mapping.path), mapping, !same_namespace_ && !root_);
+    if (!pinned.fd) {
+      for (const std::string& path : ways_to(mapping)) {
+        PinnedFile found = accept_mapped(open_below({}, path), mapping, true);
+        if (found.fd) {
+          return found;
+        }
+      }
+    }
+    return pinned;
+  }
+
+ private:
+  // Where our mounts show it.
+  std::vector<std::string> ways_to(const Mapping& mapping) {
+    std::vector<std::string> paths;
+    for (const PathInFileSystem& place : mapping.in_file_systems) {
+      if (mounts_.empty()) {
+        mounts_ = our_mounts();
+      }
+      for (const Mount& mount : mounts_) {
+        const auto path = path_through(mount, place.path);
+        if (path && mount.device_major == place.device_major &&
+            mount.device_minor == place.device_minor) {
+          paths.push_back(*path);
+        }
+      }
+    }
+    return paths;
+  }
+
+  const RawCrash& crash_;
+  bool same_namespace_;
+  bool looked_ = false;
+  UniqueFd root_;  // of somebody who lives in its namespace; invalid: nobody does
+  std::vector<Mount> mounts_;
+};
+
 }  // namespace
 
 void pin_files(const RawCrash& crash, PinnedFiles& files) {
-  const bool same_namespace =
-      crash.mount_namespace == 0 || crash.mount_namespace == mount_namespace_of("self");
-  UniqueFd root;
-  bool looked = same_namespace;
+  Opener opener(crash);
   for (const Mapping& mapping : crash.mappings) {
     if (!mapping.executable || mapping.path.empty()) {
       continue;
     }
     const FileKey key = file_key(mapping);
-    if (files.contains(key)) {
-      continue;
+    if (!files.contains(key)) {
+      files.emplace(key, opener.open(mapping));
     }
-    if (!looked) {
-      root = root_in_namespace(crash);
-      looked = true;
-    }
-    files.emplace(key, open_mapped(key, root, !same_namespace && !root));
   }
 }
 

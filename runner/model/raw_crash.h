@@ -41,6 +41,12 @@ struct RawThread {
   std::vector<MemoryRange> stack;  // ascending, not overlapping, pieces that touch are joined
 };
 
+// Where a file lies in its file system, wherever that is mounted.
+struct PathInFileSystem {
+  uint32_t device_major = 0, device_minor = 0;  // as proc_pid_mountinfo(5) has it
+  std::string path;
+};
+
 struct Mapping {
   uint64_t start = 0, end = 0;  // end exclusive
   uint64_t file_offset = 0;     // of `start`, in bytes
@@ -49,6 +55,8 @@ struct Mapping {
   uint32_t device_major = 0, device_minor = 0;
   std::string path;      // absolute as the kernel's mount tree has it; empty: no file
   bool deleted = false;  // the file had no name any more when the process died
+  std::vector<PathInFileSystem>
+      in_file_systems;  // only of a process in another mount namespace; on overlayfs also in the layer below
 };
 
 struct RawSignal {

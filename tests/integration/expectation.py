@@ -59,6 +59,13 @@ def bubblewrap(_):
     return works("bwrap", "--dev-bind", "/", "/", "--unshare-pid", "true")
 
 
+def overlayfs(_):
+    known = [line.split()[-1] for line in pathlib.Path("/proc/filesystems").read_text().splitlines()]
+    if "overlay" in known:
+        return None
+    return works("modprobe", "overlay") and "the kernel has no overlayfs"
+
+
 def programs_for_32_bits(program):
     if pathlib.Path(program).read_bytes()[4] != ELF_CLASS_32:
         return "the C compiler cannot build for 32 bits (gcc-multilib)"
@@ -76,6 +83,7 @@ CAPABILITIES = {
     "setuid programs": setuid_programs,
     "writable cgroup2": writable_cgroup2,
     "bubblewrap": bubblewrap,
+    "overlayfs": overlayfs,
     "user namespaces": user_namespaces,
     "clang's sanitizers": sanitizers_of_clang,
     "32-bit programs": programs_for_32_bits,

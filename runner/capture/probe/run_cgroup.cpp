@@ -22,21 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// mountinfo writes space, tab, newline and backslash as \ooo.
-std::string unescape_octal(const std::string& text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool escaped = text[i] == '\\' && i + 3 < text.size();
-    if (escaped) {
-      plain += static_cast<char>(std::stoi(text.substr(i + 1, 3), nullptr, 8));
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 Result<void> write_control_file(const std::string& path, const std::string& text) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) {
@@ -94,20 +79,9 @@ std::vector<std::string> tree_of(const std::string& directory) {
 
 }  // namespace
 
-std::vector<Cgroup2Mount> cgroup2_mounts(const std::string& mountinfo) {
-  std::vector<Cgroup2Mount> mounts;
-  std::istringstream lines(mountinfo);
-  for (std::string line; std::getline(lines, line);) {
-    const size_t separator = line.find(" - ");
-    if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) {
-      continue;
-    }
-    std::istringstream fields(line);
-    std::string id, parent, device, root, mount_point;
-    if (fields >> id >> parent >> device >> root >> mount_point) {
-      mounts.push_back({unescape_octal(mount_point), unescape_octal(root)});
-    }
-  }
+std::vector<Mount> cgroup2_mounts(const std::string& mountinfo) {
+  std::vector<Mount> mounts = mounts_of(mountinfo);
+  std::erase_if(mounts, [](const Mount& mount) { return mount.type != "cgroup2"; });
   return mounts;
 }
 
@@ -121,20 +95,9 @@ std::string cgroup2_path(const std::string& proc_cgroup) {
   return "";
 }
 
-std::string directory_in_mount(const Cgroup2Mount& mount, const std::string& path) {
-  if (path.empty() || path.starts_with("/..")) {
-    return mount.mount_point;
-  }
-  if (mount.root == "/") {
-    return path == "/" ? mount.mount_point : mount.mount_point + path;
-  }
-  if (path == mount.root) {
-    return mount.mount_point;
-  }
-  if (path.starts_with(mount.root + "/")) {
-    return mount.mount_point + path.substr(mount.root.size());
-  }
-  return mount.mount_point;
+std::string directory_in_mount(const Mount& mount, const std::string& path) {
+  return path.starts_with("/..") ? mount.mount_point
+                                 : path_through(mount, path).value_or(mount.mount_point);
 }
 
 Result<RunCgroup> RunCgroup::create(pid_t held) {
@@ -147,7 +110,7 @@ Result<RunCgroup> RunCgroup::create(pid_t held) {
     return membership.error();
   }
   std::string reasons;
-  for (const Cgroup2Mount& mount : cgroup2_mounts(*mountinfo)) {
+  for (const Mount& mount : cgroup2_mounts(*mountinfo)) {
     std::vector<std::string> parents{directory_in_mount(mount, cgroup2_path(*membership))};
     if (parents[0] != mount.mount_point) {
       parents.push_back(mount.mount_point);

@@ -8,26 +8,21 @@
 #include <string>
 #include <vector>
 
+#include "runner/base/mount_info.h"
 #include "runner/base/result.h"
 
 namespace crashcrawler {
 
-// One cgroup2 mount as /proc/self/mountinfo lists it (proc_pid_mountinfo(5)).
-struct Cgroup2Mount {
-  std::string mount_point;
-  std::string root;  // the directory of the hierarchy that is mounted, "/" for all of it
-};
-
 // All cgroup2 mounts in the text of a mountinfo file: the only one of a pure system, .../unified of
 // a hybrid one.
-std::vector<Cgroup2Mount> cgroup2_mounts(const std::string& mountinfo);
+std::vector<Mount> cgroup2_mounts(const std::string& mountinfo);
 
 // The cgroup2 path ("0::/...") in the text of a /proc/PID/cgroup file; empty when there is none.
 std::string cgroup2_path(const std::string& proc_cgroup);
 
 // Where `path` is visible below `mount`; the mount point itself when `path` lies outside of what is
 // mounted (as in a private cgroup namespace, where paths above its root begin with "/..").
-std::string directory_in_mount(const Cgroup2Mount& mount, const std::string& path);
+std::string directory_in_mount(const Mount& mount, const std::string& path);
 
 class RunCgroup {
  public:

@@ -9,6 +9,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runner/base/file.h"
+#include "runner/base/mount_info.h"
+
 namespace crashcrawler {
 namespace {
 
@@ -80,6 +83,51 @@ TEST_F(PinFiles, AnotherFileOfThatNameIsNoChangeButOutOfReach) {
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
   EXPECT_FALSE(pinned.changed);
   EXPECT_NE(pinned.error.find("mount namespace"), std::string::npos);
+}
+
+// The file as a process had it under another name, in a mount namespace that is gone.
+RawCrash elsewhere(RawCrash crash) {
+  Mapping& mapping = crash.mappings[0];
+  for (const Mount& mount : mounts_of(*read_file("/proc/self/mountinfo"))) {
+    if (mount.mount_point == "/" ||
+        mapping.path.starts_with(mount.mount_point + "/")) {  // the innermost comes last, mostly
+      const std::string below = mapping.path.substr(mount.mount_point == "/" ? 0 : mount.mount_point.size());
+      mapping.in_file_systems.push_back(
+          {mount.device_major, mount.device_minor, (mount.root == "/" ? "" : mount.root) + below});
+    }
+  }
+  mapping.path = "/no such folder/program";
+  crash.mount_namespace = 1;
+  return crash;
+}
+
+TEST_F(PinFiles, OfANamespaceThatIsGoneAFileIsFoundByItsPlaceInItsFileSystem) {
+  const RawCrash crash = elsewhere(crash_with(file("program", "code")));
+  ASSERT_FALSE(crash.mappings[0].in_file_systems.empty());
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).fd);
+}
+
+TEST_F(PinFiles, WhatLiesAtThatPlaceMustBeTheMappedFile) {
+  RawCrash crash = elsewhere(crash_with(file("program", "code")));
+  ++crash.mappings[0].inode;
+  PinnedFiles files;
+  pin_files(crash, files);
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  EXPECT_FALSE(pinned.fd);
+  EXPECT_FALSE(pinned.changed);
+  EXPECT_NE(pinned.error.find("mount namespace"), std::string::npos);
+}
+
+TEST_F(PinFiles, ThatPlaceIsOneOfThatFileSystem) {
+  RawCrash crash = elsewhere(crash_with(file("program", "code")));
+  for (PathInFileSystem& place : crash.mappings[0].in_file_systems) {
+    place.device_minor += 1u << 19;
+  }
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_FALSE(files.at(file_key(crash.mappings[0])).fd);
 }
 
 TEST_F(PinFiles, AReplacedFileIsNotTakenForTheMappedOne) {

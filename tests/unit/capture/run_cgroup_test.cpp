@@ -24,13 +24,6 @@ TEST(Cgroup2Mounts, AreFoundByTypeWhereverTheyAre) {
   EXPECT_EQ(mounts[0].root, "/");
 }
 
-TEST(Cgroup2Mounts, EscapedNamesAreDecoded) {
-  const auto mounts = cgroup2_mounts("1 2 0:3 /a\\040b /mnt/x\\134y rw - cgroup2 none rw\n");
-  ASSERT_EQ(mounts.size(), 1u);
-  EXPECT_EQ(mounts[0].root, "/a b");
-  EXPECT_EQ(mounts[0].mount_point, "/mnt/x\\y");
-}
-
 TEST(Cgroup2Mounts, NoneAndNonsenseAreNone) {
   EXPECT_TRUE(cgroup2_mounts("").empty());
   EXPECT_TRUE(
@@ -43,12 +36,12 @@ TEST(Cgroup2Path, IsTheLineOfHierarchyZero) {
 }
 
 TEST(DirectoryInMount, FollowsWhatIsMountedAndFallsBackToTheMountPoint) {
-  const Cgroup2Mount whole{"/sys/fs/cgroup", "/"};
+  const Mount whole{"/sys/fs/cgroup", "/"};
   EXPECT_EQ(directory_in_mount(whole, "/"), "/sys/fs/cgroup");
   EXPECT_EQ(directory_in_mount(whole, "/a/b"), "/sys/fs/cgroup/a/b");
   EXPECT_EQ(directory_in_mount(whole, "/../outside"), "/sys/fs/cgroup");
   EXPECT_EQ(directory_in_mount(whole, ""), "/sys/fs/cgroup");
-  const Cgroup2Mount part{"/cg", "/docker/1"};
+  const Mount part{"/cg", "/docker/1"};
   EXPECT_EQ(directory_in_mount(part, "/docker/1"), "/cg");
   EXPECT_EQ(directory_in_mount(part, "/docker/1/x"), "/cg/x");
   EXPECT_EQ(directory_in_mount(part, "/docker/10"), "/cg");

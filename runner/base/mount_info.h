@@ -1,0 +1,25 @@
+// Which file systems are mounted where: /proc/PID/mountinfo (proc_pid_mountinfo(5)).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace crashcrawler {
+
+struct Mount {
+  std::string mount_point;
+  std::string root;  // the directory (or file) of the file system that is mounted, "/" for all of it
+  std::string type;
+  uint32_t device_major = 0, device_minor = 0;
+};
+
+// All mounts in the text of a mountinfo file, in its order. Lines that say nothing are left out.
+std::vector<Mount> mounts_of(const std::string& mountinfo);
+
+// Where `path`, counted from the root of the file system, is visible through `mount`; none when it lies outside of what
+// is mounted there.
+std::optional<std::string> path_through(const Mount& mount, const std::string& path);
+
+}  // namespace crashcrawler
