@@ -49,6 +49,10 @@ static __always_inline void take_mapping(struct mapping_walk* walk, struct vm_ar
     return;
   }
   if (file && file != walk->last_file) {
+    if (is_elsewhere(bpf_get_current_task_btf())) {
+      emit_place(walk->crash, (__u64)file, false);
+      emit_place(walk->crash, (__u64)file, true);
+    }
     emit_mapped_file(walk->crash, (__u64)file);
     walk->last_file = file;
   }

@@ -182,14 +182,27 @@ static __always_inline void emit_file(struct crash* crash, __u32 slot, __u16 pur
   emit_path(crash, slot, purpose, path.mnt, path.dentry, BPF_CORE_READ(file, f_inode));
 }
 
-/* Where the dentry at `address` lies in its own file system, which the caller may have mounted elsewhere. This function
- * and the next are global ones, which the verifier looks at once and not at every call. Both return 0. */
-__noinline int emit_path_in_file_system(struct crash* crash, __u64 address) {
-  struct dentry* dentry = (void*)address;
+/* The path of the mapped struct file at `address`. Returns 0. A global function, as the next one: the verifier looks at it
+ * once and not at every call. */
+__noinline int emit_mapped_file(struct crash* crash, __u64 address) {
+  if (crash) {
+    emit_file(crash, SCRATCH_EXIT, CC_PATH_MAPPING, (void*)address);
+  }
+  return 0;
+}
+
+/* Where the same file lies in its file system, which the caller may have mounted elsewhere: as the program has opened it,
+ * or, when `below`, in the layer below, if that is another place. Returns 0. */
+__noinline int emit_place(struct crash* crash, __u64 address, bool below) {
+  struct file* file = (void*)address;
   struct path_scratch* scratch;
   struct path_walk walk = {};
+  struct path path = {};
+  struct dentry* dentry;
 
-  if (!crash) {
+  user_path(file, &path);
+  dentry = below ? real_dentry(file) : path.dentry;
+  if (!crash || !dentry || (below && dentry == path.dentry)) {
     return 0;
   }
   scratch = begin_path(crash, SCRATCH_EXIT, CC_PATH_IN_FILE_SYSTEM);
@@ -202,29 +215,6 @@ __noinline int emit_path_in_file_system(struct crash* crash, __u64 address) {
   walk.dentry = dentry;
   bpf_loop(CC_PATH_COMPONENTS, path_step, &walk, 0);
   send_path(scratch, crash);
-  return 0;
-}
-
-/* The mapped struct file at `address`. In another mount namespace than the caller's with its places: as the program has
- * opened it, and, on overlayfs, as the file of the layer below. */
-__noinline int emit_mapped_file(struct crash* crash, __u64 address) {
-  struct file* file = (void*)address;
-  struct dentry *opened, *real;
-  struct path path = {};
-
-  if (!crash) {
-    return 0;
-  }
-  if (is_elsewhere(bpf_get_current_task_btf())) {
-    user_path(file, &path);
-    opened = path.dentry;
-    real = real_dentry(file);
-    emit_path_in_file_system(crash, (__u64)opened);
-    if (real && real != opened) {
-      emit_path_in_file_system(crash, (__u64)real);
-    }
-  }
-  emit_file(crash, SCRATCH_EXIT, CC_PATH_MAPPING, file);
   return 0;
 }
 

@@ -7,7 +7,9 @@
 //  1. its path, through the root directory of a process that still lives in its namespace; where nobody does, through
 //     our own root;
 //  2. its place in its file system, through every mount of ours that shows this part of it. What such a process runs
-//     was mostly bind-mounted from where we see it too, and a container's layers are folders of the host.
+//     was mostly bind-mounted from where we see it too, and a container's layers are folders of the host;
+//  3. if we live on an overlayfs ourselves, the folders of its layers are out of sight, but what is below them is not:
+//     the ends of that place, through our overlays.
 #include "runner/capture/pin_files.h"
 
 #include <fcntl.h>
@@ -144,18 +146,30 @@ class Opener {
   }
 
  private:
-  // Where our mounts show it.
+  // Where our mounts show it, or may show it.
   std::vector<std::string> ways_to(const Mapping& mapping) {
     std::vector<std::string> paths;
-    for (const PathInFileSystem& place : mapping.in_file_systems) {
-      if (mounts_.empty()) {
-        mounts_ = our_mounts();
+    if (mounts_.empty() && !mapping.in_file_systems.empty()) {
+      mounts_ = our_mounts();
+    }
+    const auto add = [&](const Mount& mount, const std::string& path) {
+      if (auto way = path_through(mount, path)) {
+        paths.push_back(std::move(*way));
       }
+    };
+    for (const PathInFileSystem& place : mapping.in_file_systems) {
       for (const Mount& mount : mounts_) {
-        const auto path = path_through(mount, place.path);
-        if (path && mount.device_major == place.device_major &&
-            mount.device_minor == place.device_minor) {
-          paths.push_back(*path);
+        if (mount.device_major == place.device_major && mount.device_minor == place.device_minor) {
+          add(mount, place.path);
+        }
+      }
+    }
+    for (const PathInFileSystem& place : mapping.in_file_systems) {
+      for (const Mount& mount : mounts_) {
+        if (mount.type == "overlay") {
+          for (size_t end = 0; end != std::string::npos; end = place.path.find('/', end + 1)) {
+            add(mount, place.path.substr(end));
+          }
         }
       }
     }

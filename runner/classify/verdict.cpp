@@ -15,6 +15,7 @@
 //   is the program's own (leaks are told at exit), the stack says nothing and is not shown.
 // * SIGTERM and SIGKILL between processes of the run are how tests end their servers: no crash. Unless the sender is
 //   a test runner above it: those kill what has taken too long, and a hang is worth its stacks.
+//   So is what still runs when our own time is over; but not a run inside of this one, which is ours, too.
 // * A program that runs another and is asked to end as that did sends itself the signal that its child died of: one
 //   crash, not two. Known by the sender, the signal, the child's report and the time; a SIGABRT must also come from a
 //   bare raise(), because a parent whose own check fails over the death of its child calls abort().
@@ -40,11 +41,12 @@
 namespace crashcrawler {
 namespace {
 
-// Programs that end a test when its time is over. coreutils timeout(1), CTest, cargo-nextest, Bazel's test wrapper,
-// Meson, and interpreters that run pytest-timeout or lit are known by their command line.
+// Programs that end a test when its time is over. coreutils timeout(1), CTest, cargo-nextest, Bazel's test wrapper, Meson,
+// another crashcrawler-run (the kernel keeps 15 characters), and interpreters that run pytest-timeout or lit are known
+// by their command line.
 bool is_test_runner(const Sender& sender) {
-  constexpr std::array<std::string_view, 5> kNames = {"timeout", "ctest", "cargo-nextest", "meson",
-                                                      "bazel"};
+  constexpr std::array<std::string_view, 6> kNames = {"timeout", "ctest", "cargo-nextest",
+                                                      "meson",   "bazel", "crashcrawler-ru"};
   if (std::ranges::find(kNames, sender.name) != kNames.end()) {
     return true;
   }
@@ -52,6 +54,13 @@ bool is_test_runner(const Sender& sender) {
     return argument.ends_with("/pytest") || argument == "pytest" || argument.ends_with("/meson") ||
            argument.ends_with("/lit");
   });
+}
+
+// Of another run inside of this one. They wait for their command, and what hangs is that.
+bool is_of_inner_run(const RawCrash& death) {
+  const std::string_view path = death.executable;
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return name == "crashcrawler-run" || name == "crashcrawler-probe";
 }
 
 bool is_above(const Sender& sender, const RawCrash& death) {
@@ -219,6 +228,9 @@ bool may_relay(const CrashReport& report) {
 bool may_be_crash(const RawCrash& death, const Harness& harness) {
   if (stands_at_fault(death)) {
     return true;
+  }
+  if (death.cause == Cause::timeout) {
+    return !is_of_inner_run(death);
   }
   if (death.cause != Cause::killed || death.oom_killed) {
     return true;

@@ -16,7 +16,7 @@ struct Harness {
 };
 
 // False for the deaths that are none of our business, before any work goes into them: a signal that a process of the
-// run sent to another on purpose, the terminal's, our own. The rules are in verdict.cpp.
+// run sent to another on purpose, the terminal's, our own; and for an inner run that waits. The rules are in verdict.cpp.
 bool may_be_crash(const RawCrash& death, const Harness& harness);
 
 // Fills report.kind. For a fault that had gone to a handler that never returned, the fault becomes the crash: its

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "runner/base/signal_names.h"
@@ -29,13 +30,63 @@ int command_status(const RunOutcome& outcome) {
   return outcome.signal != 0 ? 128 + outcome.signal : outcome.exit_code;
 }
 
-std::string essence(const Session& session, size_t distinct, int exit_status) {
-  const RunOutcome& outcome = session.outcome;
-  std::string text = counted(session.crashes.size(), "crash", "crashes");
-  if (distinct != session.crashes.size()) {
-    text += fmt::format(" ({} distinct)", distinct);
+// A hang is not said to be a crash.
+struct Counts {
+  size_t crashes = 0, hangs = 0;
+};
+
+bool is_hang(const CrashReport* report) {
+  return report->kind == CrashKind::hang;
+}
+
+Counts count_all(const std::vector<DistinctCrash>& crashes) {
+  Counts counts;
+  for (const DistinctCrash& crash : crashes) {
+    const auto hangs = static_cast<size_t>(std::ranges::count_if(crash.reports, is_hang));
+    counts.hangs += hangs;
+    counts.crashes += crash.reports.size() - hangs;
   }
-  text += " in " + duration_in_words(outcome.duration) + "; ";
+  return counts;
+}
+
+Counts count_distinct(std::span<const DistinctCrash> crashes) {
+  Counts counts;
+  for (const DistinctCrash& crash : crashes) {
+    counts.hangs += std::ranges::any_of(crash.reports, is_hang) ? 1 : 0;
+    counts.crashes += std::ranges::all_of(crash.reports, is_hang) ? 0 : 1;
+  }
+  return counts;
+}
+
+// Both, or that of which there are any.
+std::string joined(const Counts& counts, const std::string& crashes, const std::string& hangs) {
+  if (counts.hangs == 0) {
+    return crashes;
+  }
+  return counts.crashes == 0 ? hangs : crashes + " and " + hangs;
+}
+
+// "3 crashes (2 distinct) and 1 hang"
+std::string in_words(const std::vector<DistinctCrash>& crashes) {
+  const Counts all = count_all(crashes), distinct = count_distinct(crashes);
+  const auto of_which = [](size_t number, size_t different) {
+    return number == different ? "" : fmt::format(" ({} distinct)", different);
+  };
+  return joined(all,
+                counted(all.crashes, "crash", "crashes") + of_which(all.crashes, distinct.crashes),
+                counted(all.hangs, "hang", "hangs") + of_which(all.hangs, distinct.hangs));
+}
+
+std::string rest_in_words(std::span<const DistinctCrash> rest) {
+  const Counts counts = count_distinct(rest);
+  return joined(counts, counted(counts.crashes, "more distinct crash", "more distinct crashes"),
+                counted(counts.hangs, "more distinct hang", "more distinct hangs"));
+}
+
+std::string essence(const Session& session, const std::vector<DistinctCrash>& crashes,
+                    int exit_status) {
+  const RunOutcome& outcome = session.outcome;
+  std::string text = in_words(crashes) + " in " + duration_in_words(outcome.duration) + "; ";
   if (outcome.timed_out) {
     text += "the time of " + duration_in_words(*outcome.timed_out) + " was over, ";
   }
@@ -110,11 +161,13 @@ TextLines troubles(const Session& session) {
     lines.push_back("INCOMPLETE: " + counted(health.lost_crashes, "crash was", "crashes were") +
                     " seen but not captured");
   }
-  if (health.truncated > 0 || health.lost_records > 0) {
+  if (health.truncated > 0) {
+    uint64_t records = 0;  // health.lost_records counts those of deaths that were no crashes, too
+    for (const CrashReport& report : session.crashes) {
+      records += report.raw.lost_records;
+    }
     const std::string lost =
-        health.lost_records == 0
-            ? ""
-            : " (" + counted(health.lost_records, "record", "records") + " lost)";
+        records == 0 ? "" : " (" + counted(records, "record", "records") + " lost)";
     lines.push_back(counted(health.truncated, "crash is", "crashes are") + " not complete" + lost);
   }
   append_list(lines, "limited: ", health.degraded, kDegradations);
@@ -132,15 +185,14 @@ std::string summary(const Session& session, const std::string& directory, int ex
   }
   const std::string report =
       output_path_from(directory + "/report.json", session.command.working_directory);
-  TextLines lines{essence(session, crashes.size(), exit_status)};
+  TextLines lines{essence(session, crashes, exit_status)};
   size_t room = kLines - trouble.size() - 2;  // the essence and the last line
   for (size_t i = 0; i < crashes.size(); ++i) {
     const TextLines next = block(crashes[i], i + 1, session, directory);
     const size_t reserved = i + 1 < crashes.size() ? 1 : 0;  // for "and N more"
     if (next.size() + reserved > room) {
-      lines.push_back(fmt::format(
-          "and {}, see {}",
-          counted(crashes.size() - i, "more distinct crash", "more distinct crashes"), report));
+      lines.push_back(
+          fmt::format("and {}, see {}", rest_in_words(std::span(crashes).subspan(i)), report));
       break;
     }
     lines.insert(lines.end(), next.begin(), next.end());

@@ -3,6 +3,7 @@
     test_timeout.py HANGING HANGING_STATIC         the program hanging.c, twice
 """
 
+import json
 import os
 import pathlib
 import re
@@ -139,6 +140,26 @@ class Timeout(unittest.TestCase):
         """timeout(1) hands on the SIGTERM it gets, which without our time-out would be a hang of its own."""
         self.run_hanging("timeout", "1000", HANGING)
         self.assert_hangs("hanging", "timeout")
+
+    def test_a_run_inside_of_the_run_is_no_hang(self):
+        inner = harness.wrapped([HANGING], self.folder / "inner")
+        self.run_hanging("sh", "-c", '"$@"; exit 3', "sh", *inner, options=("--timeout=4s", "--grace=30s"))
+        self.assert_hangs("hanging", "sh")
+        self.assertEqual(self.report["soft_errors"], [])
+
+    def test_what_a_run_inside_of_the_run_ends_is_a_hang_of_both(self):
+        inner = harness.wrapped([HANGING], self.folder / "inner", LONG_ENOUGH, "--grace=30s")
+        outcome = harness.run(inner, self.folder)
+        self.assertEqual(outcome.status, TIMED_OUT, outcome)
+        for folder in ("out", "inner"):
+            report = json.loads((self.folder / folder / "report.json").read_text())
+            harness.validate(report)
+            crash, = report["crashes"]
+            self.assertEqual((crash["process"]["name"], crash["crash_info"]["kind"]), ("hanging", "hang"))
+            self.assertEqual(sorted(thread["thread_name"] for thread in crash["threads"]),
+                             ["hanging", "leftwards", "rightwards"])
+        self.assertIn("killed by crashcrawler-run", (outcome.output_dir / "crashes" / f"{outcome.report()['crashes'][0]['id']}.txt").read_text())
+        harness.assert_nothing_left(self.before)
 
     def test_crash_on_the_way_out_is_a_crash(self):
         self.run_hanging("sh", "-c", "trap 'kill -SEGV $$' TERM; sleep 1000 & wait; wait")

@@ -106,6 +106,37 @@ TEST(CrashAssembler, TheProcessAroundTheCrash) {
   EXPECT_FALSE(crash.environment_is_initial);
 }
 
+TEST(CrashAssembler, ThePlacesOfAFileAreThoseOfTheNextPath) {
+  std::vector<std::string> records = whole_train();
+  records.pop_back();
+  constexpr __u32 kOverlay = 45, kLayer = 254 << 20 | 3, kOther = 8 << 20 | 2;
+  for (const std::string& record :
+       {path_record(CC_PATH_IN_FILE_SYSTEM, "program\0"s, kOverlay, 11),
+        path_record(CC_PATH_IN_FILE_SYSTEM, "program\0layer\0"s, kLayer, 12),
+        path_record(CC_PATH_MAPPING, "program\0"s, kLayer, 12),
+        mapping_record(0x500000, 0x501000, kLayer, 12),
+        path_record(CC_PATH_MAPPING, "other\0"s, kOther, 13),
+        mapping_record(0x600000, 0x601000, kOther, 13), exit_record()}) {
+    records.push_back(record);
+  }
+  const RawCrash crash = assemble(records).at(0);
+
+  EXPECT_THAT(crash.soft_errors, IsEmpty());
+  ASSERT_EQ(crash.mappings.size(), 4u);
+  EXPECT_THAT(crash.mappings[0].in_file_systems, IsEmpty());
+  EXPECT_EQ(crash.mappings[2].path, "/program");
+  ASSERT_EQ(crash.mappings[2].in_file_systems.size(), 2u);
+  const PathInFileSystem& opened = crash.mappings[2].in_file_systems[0];
+  EXPECT_EQ(opened.device_major, 0u);
+  EXPECT_EQ(opened.device_minor, 45u);
+  EXPECT_EQ(opened.path, "/program");
+  const PathInFileSystem& real = crash.mappings[2].in_file_systems[1];
+  EXPECT_EQ(real.device_major, 254u);
+  EXPECT_EQ(real.device_minor, 3u);
+  EXPECT_EQ(real.path, "/layer/program");
+  EXPECT_THAT(crash.mappings[3].in_file_systems, IsEmpty());
+}
+
 TEST(CrashAssembler, AVariableThatWasCutIsMarked) {
   const std::vector<RawCrash> crashes =
       assemble({process_record(), variable_record("PATH=" + std::string(CC_VARIABLE_SIZE - 6, 'x')),

@@ -65,6 +65,28 @@ TEST(MayBeCrash, ARunnerIsKnownByItsCommandLineToo) {
   EXPECT_TRUE(may_be_crash(killed_by(SIGKILL, sender), kHarness));
 }
 
+TEST(MayBeCrash, AnInnerRunIsARunner) {
+  const RawCrash death = killed_by(SIGTERM, in_tree(150, "crashcrawler-ru"));
+  EXPECT_TRUE(may_be_crash(death, kHarness));
+  EXPECT_EQ(kind_of(death), CrashKind::hang);
+}
+
+TEST(MayBeCrash, AnInnerRunIsNoHang) {
+  RawCrash death;
+  death.cause = Cause::timeout;
+  for (const char* executable : {"/usr/bin/crashcrawler-run", "/build/crashcrawler-probe"}) {
+    death.executable = executable;
+    EXPECT_FALSE(may_be_crash(death, kHarness)) << executable;
+    death.cause = Cause::core_signal;
+    EXPECT_TRUE(may_be_crash(death, kHarness)) << "a crash is one, also of " << executable;
+    death.cause = Cause::timeout;
+  }
+  for (const char* executable : {"/usr/bin/crashcrawler-runner", "/crashcrawler-run/test", ""}) {
+    death.executable = executable;
+    EXPECT_TRUE(may_be_crash(death, kHarness)) << executable;
+  }
+}
+
 TEST(MayBeCrash, ARunnerThatIsNotAboveKillsForItsOwnReasons) {
   EXPECT_FALSE(may_be_crash(killed_by(SIGKILL, in_tree(999, "ctest")), kHarness));
 }

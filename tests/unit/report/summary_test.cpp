@@ -45,6 +45,44 @@ TEST(Summary, BeginsWithTheEssence) {
             "crashcrawler: 1 crash in 5.2 s; the command exited with 8");
 }
 
+CrashReport hang() {
+  CrashReport report = failed_check();
+  report.kind = CrashKind::hang;
+  report.raw.cause = Cause::timeout;
+  report.raw.signal = {};
+  report.signature.hash = "hang";
+  return report;
+}
+
+TEST(Summary, DoesNotCallAHangACrash) {
+  EXPECT_THAT(lines_of(with({hang()}))[0], StartsWith("crashcrawler: 1 hang in"));
+  EXPECT_THAT(lines_of(with({hang(), hang()}))[0],
+              StartsWith("crashcrawler: 2 hangs (1 distinct) in"));
+  EXPECT_THAT(lines_of(with({null_write(), hang(), hang()}))[0],
+              StartsWith("crashcrawler: 1 crash and 2 hangs (1 distinct) in"));
+  EXPECT_THAT(lines_of(with({null_write(), null_write(), failed_check(), hang()}))[0],
+              StartsWith("crashcrawler: 3 crashes (2 distinct) and 1 hang in"));
+}
+
+TEST(Summary, AHangWithTheSignatureOfACrashIsCountedForItself) {
+  CrashReport killed = hang();
+  killed.kind = CrashKind::killed;
+  EXPECT_THAT(lines_of(with({killed, hang()}))[0], StartsWith("crashcrawler: 1 crash and 1 hang in"));
+}
+
+TEST(Summary, TellsHangsAndCrashesApartAlsoInWhatIsLeftOut) {
+  std::vector<CrashReport> crashes(38, hang());
+  for (size_t i = 0; i < crashes.size(); ++i) {
+    crashes[i].signature.hash = "hang" + std::to_string(i);
+  }
+  EXPECT_THAT(lines_of(with(crashes)),
+              Contains(::testing::ContainsRegex("and 3[0-9] more distinct hangs, see")));
+  crashes.push_back(null_write());
+  EXPECT_THAT(
+      lines_of(with(crashes)),
+      Contains(::testing::ContainsRegex("and 1 more distinct crash and 3[0-9] more distinct hangs, see")));
+}
+
 TEST(Summary, SaysWhenOurExitStatusIsAnother) {
   Session session = with({null_write()});
   session.outcome.exit_code = 0;
@@ -138,13 +176,23 @@ TEST(Summary, TellsEverythingThatWentWrong) {
 TEST(Summary, SpeaksUpForTroubleWithoutACrash) {
   for (const auto spoil :
        {+[](Session& s) { s.health.lost_crashes = 1; },
-        +[](Session& s) { s.health.lost_records = 1; }, +[](Session& s) { s.health.truncated = 1; },
+        +[](Session& s) { s.health.truncated = 1; },
         +[](Session& s) { s.health.degraded = {"x"}; }, +[](Session& s) { s.soft_errors = {"x"}; },
         +[](Session& s) { s.outcome.leftovers.resize(1); }}) {
     Session session = quiet_session();
     spoil(session);
     EXPECT_THAT(lines_of(session), SizeIs(3));
   }
+}
+
+TEST(Summary, WhatWasLostOfDeathsThatAreNotReportedIsNoCrash) {
+  Session session = quiet_session();
+  session.health.lost_records = 332;
+  EXPECT_EQ(summary(session, kOutput, 8), "");
+  session.crashes = {null_write(), failed_check()};
+  session.crashes[1].raw.lost_records = 2;
+  session.health.truncated = 1;
+  EXPECT_THAT(lines_of(session), Contains(HasSubstr("1 crash is not complete (2 records lost)")));
 }
 
 TEST(Summary, IsPrintableAndPrefixedWhateverTheNames) {
