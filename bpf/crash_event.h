@@ -150,7 +150,8 @@ enum cc_path_purpose {
   CC_PATH_MAPPING = 3,
   CC_PATH_CGROUP = 4,
   CC_PATH_ROOT = 5, /* the root directory of the process, "/" without chroot(2) */
-  CC_PATH_IN_FILE_SYSTEM = 6, /* of the file of the next CC_PATH_MAPPING, when the process was in another mount namespace
+  CC_PATH_IN_FILE_SYSTEM =
+      6, /* of the file of the next CC_PATH_MAPPING, when the process was in another mount namespace
                                  than the caller */
 };
 enum cc_path_flags { CC_PATH_DELETED = 1, CC_PATH_TRUNCATED = 2 };

@@ -40,7 +40,7 @@ struct path_walk {
   struct cc_path* record;
   struct dentry* dentry;
   struct mount* mount; /* NULL: only up to the root of the file system */
-  __u64 root; /* where the path begins */
+  __u64 root;          /* where the path begins */
   __u64 root_mount;
 };
 
@@ -76,7 +76,9 @@ static long path_step(__u32 index, struct path_walk* walk) {
   }
   if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
     above = BPF_CORE_READ(mount, mnt_parent);
-    if (above == mount || dentry == NULL) { /* the root of the mount tree, outside of that root; or no mount is asked for */
+    if (above == mount ||
+        dentry ==
+            NULL) { /* the root of the mount tree, outside of that root; or no mount is asked for */
       walk->record->flags &= ~CC_PATH_TRUNCATED;
       return 1;
     }

@@ -10,7 +10,8 @@ namespace crashcrawler {
 
 struct Mount {
   std::string mount_point;
-  std::string root;  // the directory (or file) of the file system that is mounted, "/" for all of it
+  std::string
+      root;  // the directory (or file) of the file system that is mounted, "/" for all of it
   std::string type;
   uint32_t device_major = 0, device_minor = 0;
 };

@@ -91,7 +91,8 @@ RawCrash elsewhere(RawCrash crash) {
   for (const Mount& mount : mounts_of(*read_file("/proc/self/mountinfo"))) {
     if (mount.mount_point == "/" ||
         mapping.path.starts_with(mount.mount_point + "/")) {  // the innermost comes last, mostly
-      const std::string below = mapping.path.substr(mount.mount_point == "/" ? 0 : mount.mount_point.size());
+      const std::string below =
+          mapping.path.substr(mount.mount_point == "/" ? 0 : mount.mount_point.size());
       mapping.in_file_systems.push_back(
           {mount.device_major, mount.device_minor, (mount.root == "/" ? "" : mount.root) + below});
     }

@@ -67,7 +67,8 @@ TEST(Summary, DoesNotCallAHangACrash) {
 TEST(Summary, AHangWithTheSignatureOfACrashIsCountedForItself) {
   CrashReport killed = hang();
   killed.kind = CrashKind::killed;
-  EXPECT_THAT(lines_of(with({killed, hang()}))[0], StartsWith("crashcrawler: 1 crash and 1 hang in"));
+  EXPECT_THAT(lines_of(with({killed, hang()}))[0],
+              StartsWith("crashcrawler: 1 crash and 1 hang in"));
 }
 
 TEST(Summary, TellsHangsAndCrashesApartAlsoInWhatIsLeftOut) {
@@ -78,9 +79,9 @@ TEST(Summary, TellsHangsAndCrashesApartAlsoInWhatIsLeftOut) {
   EXPECT_THAT(lines_of(with(crashes)),
               Contains(::testing::ContainsRegex("and 3[0-9] more distinct hangs, see")));
   crashes.push_back(null_write());
-  EXPECT_THAT(
-      lines_of(with(crashes)),
-      Contains(::testing::ContainsRegex("and 1 more distinct crash and 3[0-9] more distinct hangs, see")));
+  EXPECT_THAT(lines_of(with(crashes)),
+              Contains(::testing::ContainsRegex(
+                  "and 1 more distinct crash and 3[0-9] more distinct hangs, see")));
 }
 
 TEST(Summary, SaysWhenOurExitStatusIsAnother) {
@@ -175,8 +176,7 @@ TEST(Summary, TellsEverythingThatWentWrong) {
 
 TEST(Summary, SpeaksUpForTroubleWithoutACrash) {
   for (const auto spoil :
-       {+[](Session& s) { s.health.lost_crashes = 1; },
-        +[](Session& s) { s.health.truncated = 1; },
+       {+[](Session& s) { s.health.lost_crashes = 1; }, +[](Session& s) { s.health.truncated = 1; },
         +[](Session& s) { s.health.degraded = {"x"}; }, +[](Session& s) { s.soft_errors = {"x"}; },
         +[](Session& s) { s.outcome.leftovers.resize(1); }}) {
     Session session = quiet_session();
