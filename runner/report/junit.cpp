@@ -134,7 +134,7 @@ TestCase lost_case(const Health& health) {
   TestCase result;
   result.name = "crashes were lost";
   result.type = "lost";
-  result.message = counted(health.lost_crashes, "crash was", "crashes were") +
+  result.message = counted(health.lost_crashes, "death was", "deaths were") +
                    " seen but not captured, so this report is incomplete";
   result.body = result.message + "\n";
   for (const std::string& problem : health.degraded) {

@@ -158,7 +158,7 @@ TextLines troubles(const Session& session) {
     lines.push_back(text + (leftovers.size() > kLeftovers ? " ..." : ""));
   }
   if (health.lost_crashes > 0) {
-    lines.push_back("INCOMPLETE: " + counted(health.lost_crashes, "crash was", "crashes were") +
+    lines.push_back("INCOMPLETE: " + counted(health.lost_crashes, "death was", "deaths were") +
                     " seen but not captured");
   }
   if (health.truncated > 0) {

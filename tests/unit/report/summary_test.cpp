@@ -168,7 +168,7 @@ TEST(Summary, NeverExceedsTwentyFiveLines) {
 TEST(Summary, TellsEverythingThatWentWrong) {
   const std::vector<std::string> lines = lines_of(busy_session());
   EXPECT_THAT(lines, Contains(HasSubstr("2 processes outlived the command: sleep (4800), daemon")));
-  EXPECT_THAT(lines, Contains(HasSubstr("INCOMPLETE: 2 crashes were seen but not captured")));
+  EXPECT_THAT(lines, Contains(HasSubstr("INCOMPLETE: 2 deaths were seen but not captured")));
   EXPECT_THAT(lines, Contains(HasSubstr("1 crash is not complete (3 records lost)")));
   EXPECT_THAT(lines, Contains(HasSubstr("limited: no BPF iterator")));
   EXPECT_THAT(lines, Contains(HasSubstr("problem: a file of a crash could not be opened")));
