@@ -56,7 +56,8 @@ bool is_test_runner(const Sender& sender) {
   });
 }
 
-// Of another run inside of this one. They wait for their command, and what hangs is that.
+// Of another run inside of this one. They wait for their command, and what hangs is that; and the child that a run has
+// its stacks unwound in is killed when it is done.
 bool is_of_inner_run(const RawCrash& death) {
   const std::string_view path = death.executable;
   const std::string_view name = path.substr(path.rfind('/') + 1);
@@ -243,7 +244,7 @@ bool may_be_crash(const RawCrash& death, const Harness& harness) {
     return death.signal.number == SIGKILL;
   }
   if (sender.in_tree) {
-    return is_test_runner(sender) && is_above(sender, death);
+    return is_test_runner(sender) && is_above(sender, death) && !is_of_inner_run(death);
   }
   return sender.pid != harness.wrapper && sender.pid != harness.probe &&
          (death.signal.number == SIGKILL || death.signal.number == SIGTERM);

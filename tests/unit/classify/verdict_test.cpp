@@ -71,6 +71,14 @@ TEST(MayBeCrash, AnInnerRunIsARunner) {
   EXPECT_EQ(kind_of(death), CrashKind::hang);
 }
 
+TEST(MayBeCrash, WhatAnInnerRunDoesToItsOwnChildIsOnPurpose) {
+  RawCrash death = killed_by(SIGKILL, in_tree(150, "crashcrawler-ru"));
+  death.executable = "/usr/bin/crashcrawler-run";
+  EXPECT_FALSE(may_be_crash(death, kHarness));
+  death.oom_killed = true;
+  EXPECT_TRUE(may_be_crash(death, kHarness));
+}
+
 TEST(MayBeCrash, AnInnerRunIsNoHang) {
   RawCrash death;
   death.cause = Cause::timeout;
