@@ -440,6 +440,10 @@ void CrashAssembler::Pending::finish() {
     }
     if (crash.sender && crash.sender->kernel) {
       crash.signal.code = SI_KERNEL;  // the siginfo of a SIGKILL is empty, which reads as SI_USER
+    } else if (crash.sender && crash.signal.sender_pid == 0) {
+      crash.signal.sender_pid =
+          crash.sender->pid;  // so is that of a thread that the group took along
+      crash.signal.sender_uid = crash.sender->uid;
     }
   }
   if (crash.sender && sender_signal != crash.signal.number) {

@@ -123,7 +123,8 @@ Json crash_info_json(const CrashReport& report) {
     json["followed_by"] = signal_json(report.raw, *report.followed_by);
   }
   // It is the sender of what the process died of in the end.
-  const char* const last = report.followed_by ? "followed_by" : "signal";
+  const bool was_followed = report.followed_by || report.kind == CrashKind::handled_signal;
+  const char* const last = was_followed ? "followed_by" : "signal";
   if (report.raw.sender && json.contains(last)) {
     put_sender(json[last], *report.raw.sender);
   }
