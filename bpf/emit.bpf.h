@@ -90,12 +90,14 @@ static __always_inline void fill_header(struct cc_record* header, const struct c
 
 const volatile __u32 caller_pid_namespace = 0; /* inode */
 
-/* The number of `pid` in the pid namespace with inode `inum`; 0 when it has none there. Eight
- * levels are looked at; the kernel allows 32 (MAX_PID_NS_LEVEL). */
-static __always_inline __u32 pid_in_namespace(struct pid* pid, __u32 inum) {
+/* The number of `pid`, a struct pid*, in the pid namespace with inode `inum`; 0 when it has none there. Eight levels are
+ * looked at; the kernel allows 32 (MAX_PID_NS_LEVEL). Takes an address and is no static function, so that the verifier
+ * looks at it once and not at every call. */
+__noinline int number_in_namespace(__u64 address, __u32 inum) {
+  struct pid* pid = (void*)address;
   __u32 level = BPF_CORE_READ(pid, level);
   struct upid* numbers = (void*)pid + bpf_core_field_offset(struct pid, numbers);
-  __u32 found = 0;
+  int found = 0;
 
   for (__u32 i = 0; i < 8; i++) {
     if (i > level) {
@@ -106,6 +108,10 @@ static __always_inline __u32 pid_in_namespace(struct pid* pid, __u32 inum) {
     }
   }
   return found;
+}
+
+static __always_inline __u32 pid_in_namespace(struct pid* pid, __u32 inum) {
+  return number_in_namespace((__u64)pid, inum);
 }
 
 const volatile __u32 caller_uid = 0;
@@ -165,19 +171,25 @@ static long copy_page(__u32 index, struct byte_walk* walk) {
 }
 
 /* User memory [start, end) in page-sized pieces. A page that is not there is left out: mostly one
- * that nobody has touched yet. The unwinder says so when it needs it. */
-static __always_inline void copy_bytes(struct crash* crash, __u16 purpose, __u32 tid, __u64 start,
-                                       __u64 end, __u16 patience) {
+ * that nobody has touched yet. The unwinder says so when it needs it. Returns 0; looked at once by the verifier. */
+__noinline int copy_pages(struct crash* crash, __u32 tid, __u64 start, __u64 end,
+                          __u32 purpose_and_patience) {
   struct byte_walk walk = {.crash = crash,
                            .address = start,
                            .end = end,
                            .tid = tid,
-                           .purpose = purpose,
-                           .patience = patience};
+                           .purpose = purpose_and_patience & 0xffff,
+                           .patience = purpose_and_patience >> 16};
 
-  if (belongs_to_caller(bpf_get_current_task_btf())) {
+  if (crash && belongs_to_caller(bpf_get_current_task_btf())) {
     bpf_loop((end - start) / CC_PAGE_SIZE + 2, copy_page, &walk, 0);
   }
+  return 0;
+}
+
+static __always_inline void copy_bytes(struct crash* crash, __u16 purpose, __u32 tid, __u64 start,
+                                       __u64 end, __u16 patience) {
+  copy_pages(crash, tid, start, end, purpose | (__u32)patience << 16);
 }
 
 #endif
