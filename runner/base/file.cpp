@@ -35,8 +35,6 @@ Result<std::string> read_file(const std::string& path, size_t limit) {
   }
 }
 
-namespace {
-
 Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());
@@ -50,8 +48,6 @@ Result<void> write_all(int fd, std::string_view bytes, const std::string& path) 
   }
   return {};
 }
-
-}  // namespace
 
 Result<void> write_file_atomically(const std::string& path, std::string_view bytes) {
   // A file without a name (open(2), O_TMPFILE) leaves nothing behind when we are killed over it.

@@ -12,6 +12,9 @@ namespace crashcrawler {
 // of unknown size.
 Result<std::string> read_file(const std::string& path, size_t limit = 64u << 20);
 
+// All of `bytes` to an open file; `path` is for the error.
+Result<void> write_all(int fd, std::string_view bytes, const std::string& path);
+
 // Writes `path` so that a reader sees the old content or all of the new one, never a part: a
 // temporary file in the same folder, then rename(2). The temporary file is removed on failure.
 Result<void> write_file_atomically(const std::string& path, std::string_view bytes);

@@ -12,99 +12,13 @@
 #include <optional>
 #include <utility>
 
-#include "runner/base/signal_names.h"
+#include "runner/capture/record_values.h"
 
 namespace crashcrawler {
 namespace {
 
 constexpr uint32_t kVmRead = 1, kVmWrite = 2, kVmExec = 4, kVmShared = 8;  // include/linux/mm.h
 constexpr uint64_t kUserCode32 = 0x23;  // __USER32_CS, arch/x86/include/asm/segment.h
-
-// Of the kernel's own encoding (include/linux/kdev_t.h).
-uint32_t device_major(uint32_t device) {
-  return device >> 20;
-}
-
-uint32_t device_minor(uint32_t device) {
-  return device & 0xfffff;
-}
-
-// The record as its struct, the part that did not arrive as zeros. `fixed`: bytes that must be
-// there.
-template <typename Record>
-std::optional<Record> as(std::string_view bytes, size_t fixed = sizeof(Record)) {
-  if (bytes.size() < fixed) {
-    return std::nullopt;
-  }
-  Record record{};
-  std::memcpy(&record, bytes.data(), std::min(bytes.size(), sizeof record));
-  return record;
-}
-
-template <size_t Size>
-std::string text_of(const char (&field)[Size]) {
-  return {field, ::strnlen(field, Size)};
-}
-
-// Wraps where a hostile recording wants it to.
-std::chrono::system_clock::time_point wall_time(uint64_t boot_ns,
-                                                std::chrono::nanoseconds boot_to_wall) {
-  const auto ns = static_cast<int64_t>(boot_ns + static_cast<uint64_t>(boot_to_wall.count()));
-  return std::chrono::system_clock::time_point(std::chrono::nanoseconds(ns));
-}
-
-// siginfo_t as asm-generic/siginfo.h lays it out on a 64-bit kernel.
-RawSignal signal_of(uint32_t number, const __u8 (&siginfo)[CC_SIGINFO_SIZE]) {
-  RawSignal signal;
-  signal.number = static_cast<int>(number);
-  std::memcpy(&signal.error, siginfo + 4, 4);
-  std::memcpy(&signal.code, siginfo + 8, 4);
-  if (has_sender(signal.number, signal.code)) {
-    std::memcpy(&signal.sender_pid, siginfo + 16, 4);
-    std::memcpy(&signal.sender_uid, siginfo + 20, 4);
-  } else {
-    std::memcpy(&signal.fault_address, siginfo + 16, 8);
-  }
-  return signal;
-}
-
-// Components come deepest first, each with its NUL.
-std::string path_of(const cc_path& path, size_t available) {
-  std::string_view bytes(path.bytes, std::min<size_t>({path.length, available, sizeof path.bytes}));
-  std::string joined;
-  while (!bytes.empty()) {
-    const std::string_view name = bytes.substr(0, bytes.find('\0'));
-    joined.insert(0, "/" + std::string(name));
-    bytes.remove_prefix(std::min(name.size() + 1, bytes.size()));
-  }
-  return joined.empty() ? "/" : joined;
-}
-
-// An argument block (execve(2)): strings, each with its NUL; the last may have been cut.
-std::vector<std::string> split_at_nul(std::string_view block) {
-  std::vector<std::string> strings;
-  while (!block.empty()) {
-    const size_t length = std::min(block.find('\0'), block.size());
-    strings.emplace_back(block.substr(0, length));
-    block.remove_prefix(std::min(length + 1, block.size()));
-  }
-  return strings;
-}
-
-// Ascending, pieces that touch become one.
-void join(std::vector<MemoryRange>& ranges) {
-  std::ranges::stable_sort(ranges, {}, &MemoryRange::address);
-  std::vector<MemoryRange> joined;
-  for (MemoryRange& range : ranges) {
-    if (joined.empty() || joined.back().end() < range.address) {
-      joined.push_back(std::move(range));
-    } else if (range.end() >
-               joined.back().end()) {  // touches, or (two snapshots of one stack) overlaps
-      joined.back().bytes += range.bytes.substr(joined.back().end() - range.address);
-    }
-  }
-  ranges = std::move(joined);
-}
 
 }  // namespace
 

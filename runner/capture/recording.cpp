@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "runner/base/file.h"
 #include "runner/capture/probe_protocol.h"
 #include "runner/capture/recorded_run.h"
 
@@ -23,22 +24,12 @@ bool is_beyond_file_size_limit(int fd, size_t more) {
   return limit.rlim_cur != RLIM_INFINITY && static_cast<rlim_t>(at) + more > limit.rlim_cur;
 }
 
-Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
+Result<void> append_to(int fd, std::string_view bytes, const std::string& path) {
   if (is_beyond_file_size_limit(fd, bytes.size())) {
     errno = EFBIG;
     return errno_error("cannot write " + path);
   }
-  while (!bytes.empty()) {
-    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) {
-      continue;
-    }
-    if (put < 0) {
-      return errno_error("cannot write " + path);
-    }
-    bytes.remove_prefix(static_cast<size_t>(put));
-  }
-  return {};
+  return write_all(fd, bytes, path);
 }
 
 // Emptied only when it is known to be a regular file of ours.
@@ -78,7 +69,7 @@ Result<Recording> Recording::create(const std::string& path, const Session& sess
 
 void Recording::append(std::string_view messages) {
   if (file_ && written_) {
-    written_ = write_all(file_.get(), messages, path_);
+    written_ = append_to(file_.get(), messages, path_);
   }
 }
 
