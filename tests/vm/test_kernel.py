@@ -27,7 +27,7 @@ exit $((failed > 0))
 
 
 def main(kernel, fixtures):
-    status = machine.run(kernel, 800, ["bash", "-c", SCRIPT, "fixtures", *fixtures])
+    status = machine.run(kernel, 2000, ["bash", "-c", SCRIPT, "fixtures", *fixtures])
     print(f"kernel {kernel}: {len(fixtures)} fixtures, status {status}")
     return status
 
