@@ -140,8 +140,8 @@ int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* rec
     return 0;
   }
   if (is_core_signal(signal) && receiver == bpf_get_current_task_btf()) {
-    if (receiver
-            ->ptrace) {  // a debugger may keep it from being delivered, and kill the process then
+    // A debugger may keep it from being delivered, and kill the process then.
+    if (receiver->ptrace) {
       remember_first_signal(receiver, signal, info);
     }
     return 0;  // a fault, or abort(): siginfo says all, and a program may take a million of them

@@ -35,10 +35,11 @@ static long look_at_caller(struct task_struct* task, struct vm_area_struct* vma,
 /* Where in the program `task` has called exit_group(2), which it is in; 0: it is not. */
 static __always_inline __u64 exit_call(struct task_struct* task) {
   enum { EXIT_GROUP = 231, EXIT_GROUP_32 = 252 };
-  __u64 call_and_place[2] = {}; /* pt_regs.orig_ax, pt_regs.ip */
+  __u64 call_and_place[2] = {}; /* orig_ax and ip, which stand beside each other */
 
-  bpf_probe_read_kernel(call_and_place, sizeof(call_and_place),
-                        (void*)bpf_task_pt_regs(task) + 15 * 8);
+  bpf_probe_read_kernel(
+      call_and_place, sizeof(call_and_place),
+      (void*)bpf_task_pt_regs(task) + __builtin_offsetof(struct pt_regs, orig_ax));
   return call_and_place[0] == EXIT_GROUP || call_and_place[0] == EXIT_GROUP_32 ? call_and_place[1]
                                                                                : 0;
 }
@@ -81,7 +82,7 @@ static __always_inline void emit_report(struct crash* crash, struct task_struct*
     return;
   }
   bpf_probe_read_kernel(&walk.slot, sizeof(walk.slot),
-                        (void*)bpf_task_pt_regs(task) + 19 * 8); /* pt_regs.sp */
+                        (void*)bpf_task_pt_regs(task) + __builtin_offsetof(struct pt_regs, sp));
   bpf_loop(WORDS, report_step, &walk, 0);
   if (walk.text) {
     copy_bytes(crash, CC_BYTES_TEXT, 0, walk.text, walk.text + CC_TEXT_BYTES, 1);

@@ -251,8 +251,8 @@ struct k_sigaction {
 
 /* Fixed by the x86 entry code; mostly copied whole. */
 struct pt_regs {
-  unsigned long words[16];
-  unsigned long ip, cs, flags, sp, ss;
+  unsigned long words[15];
+  unsigned long orig_ax, ip, cs, flags, sp, ss;
 };
 
 struct bpf_iter_task_vma {
