@@ -47,6 +47,11 @@ struct object_walk {
   __u64 environ; /* address of the variable */
 };
 
+/* Zero, of which the verifier does not know that it is zero. Before Linux 6.7 it follows one step of a bpf_loop() only
+ * (commit ab5cfac139ab, "bpf: verify callbacks as if they are called unknown number of times") and takes away as
+ * unreachable what depends on two values that two steps have set, if it knows what they were before. */
+static volatile __u64 unknown_zero;
+
 static __always_inline __u64 user_word(__u64 address) {
   __u64 word = 0;
 
@@ -156,7 +161,7 @@ static long object_step(__u32 index, struct object_walk* walk) {
   walk->bias = link_map[0];
   walk->dynamic = link_map[2];
   walk->link_map = link_map[3];
-  walk->hash = walk->symbols = walk->strings = 0;
+  walk->hash = walk->symbols = walk->strings = unknown_zero;
   bpf_loop(DYNAMIC_ENTRIES, dynamic_step, walk, 0);
   if (walk->hash && walk->symbols && walk->strings) {
     look_up(walk);
@@ -209,7 +214,8 @@ static long auxv_step(__u32 index, struct auxv_walk* walk) {
 /* Address of the variable `environ`; 0 when the program has none, or none that can be found. */
 static __always_inline __u64 environ_variable(struct task_struct* task) {
   enum { PHDR_SIZE = 56, PHDR_SIZE_32 = 32 };
-  struct auxv_walk auxv = {};
+  struct auxv_walk auxv = {
+      .headers = unknown_zero, .header_size = unknown_zero, .count = unknown_zero};
   struct header_walk executable = {};
   struct object_walk walk = {};
 

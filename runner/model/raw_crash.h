@@ -143,7 +143,8 @@ struct RawCrash {
   std::vector<RawThread> threads;  // the crashing one first
   std::vector<Mapping> mappings;   // ascending; empty when they could not be walked
 
-  std::vector<MemoryRange> memory;  // what the registers of the crashing thread point to; ascending, apart from the stacks
+  std::vector<MemoryRange>
+      memory;  // what the registers of the crashing thread point to; ascending, apart from the stacks
 
   std::string report_text;  // a sanitizer's report, as far as it was found in memory; may be cut
   std::optional<FirstSignal> first_signal;
