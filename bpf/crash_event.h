@@ -242,8 +242,15 @@ struct cc_exit {
   __u32 called_off;
 };
 
-/* The newest core signal of the dying thread that went to a handler. Whether the handler had returned is seen from the
- * stack: if not, the signal frame is on it. */
+/* Where the handler of a fault has gone. One that runs has its signal frame on the stack; one that has left by
+ * siglongjmp(3) has left none, like one that returned, and only rt_sigreturn(2) knows which. */
+enum cc_handler {
+  CC_HANDLER_UNKNOWN = 0, /* on this kernel rt_sigreturn(2) cannot be watched */
+  CC_HANDLER_RETURNED = 1,
+  CC_HANDLER_NOT_RETURNED = 2
+};
+
+/* The newest core signal of the dying thread that went to a handler. */
 struct cc_first_signal {
   struct cc_record header;
   __u32 tid;
@@ -251,7 +258,7 @@ struct cc_first_signal {
   __u64 count; /* such signals of this thread so far */
   __u32
       place_only; /* 1: of `registers` only rip and rsp are known, and no siginfo: the thread takes faults by the thousand */
-  __u32 reserved;
+  __u32 handler;  /* enum cc_handler */
   __u8 siginfo[CC_SIGINFO_SIZE];
   struct cc_registers registers; /* at the fault */
 };

@@ -132,6 +132,14 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
   return 0;
 }
 
+// Where a function of the kernel can be hooked; a tracepoint would tax every system call of the machine. The loader knows
+// what the function is called (collector.cpp).
+SEC("?fentry")
+int BPF_PROG(on_sigreturn) {
+  remember_return(bpf_get_current_task_btf());
+  return 0;
+}
+
 SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* receiver) {
   bool from_user;
@@ -172,6 +180,7 @@ int BPF_PROG(on_exec, struct task_struct* task) {
       remember_caller_place(task);
     }
     remember_exec(task);
+    bpf_task_storage_delete(&first_signals, task);  // of the program before
     enter_list(task);  // the command itself was not forked by a process of the tree
   }
   return 0;

@@ -36,13 +36,16 @@ struct first_signal {
   __u64 rip, rsp;       /* of the newest */
   __u64 original_stack; /* rsp of the newest that did not happen on the alternate stack */
   __u32 signal;         /* of the newest */
-  __u32 reserved;
+  __u32 pending;        /* handlers called and not returned; see sees_returns */
   __u8 siginfo
       [CC_SIGINFO_SIZE]; /* of the newest of the first COPIED_FAULTS, and so are the registers */
   struct pt_regs registers;
 };
 
 enum { COPIED_FAULTS = 64 };
+
+/* Set by the loader once on_sigreturn is attached: only then does first_signal.pending mean anything. */
+__u32 sees_returns = 0;
 
 struct {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -81,6 +84,7 @@ static __always_inline void remember_first_signal(struct task_struct* task, int 
   }
   registers = (void*)bpf_task_pt_regs(task);
   first->count++;
+  first->pending++;
   first->signal = signal;
   first->rip = registers->ip;
   first->rsp = registers->sp;
@@ -90,6 +94,15 @@ static __always_inline void remember_first_signal(struct task_struct* task, int 
   if (first->count <= COPIED_FAULTS) {
     bpf_probe_read_kernel(first->siginfo, sizeof(first->siginfo), info);
     bpf_probe_read_kernel(&first->registers, sizeof(first->registers), registers);
+  }
+}
+
+/* A handler that leaves by siglongjmp(3) leaves no frame on the stack, but it never comes by here. */
+static __always_inline void remember_return(struct task_struct* task) {
+  struct first_signal* first = bpf_task_storage_get(&first_signals, task, 0, 0);
+
+  if (first && first->pending > 0) {
+    first->pending--;
   }
 }
 
@@ -108,7 +121,9 @@ static __noinline void emit_first_signal(struct crash* crash, struct task_struct
   record->signal = first->signal;
   record->count = first->count;
   record->place_only = first->count > COPIED_FAULTS;
-  record->reserved = 0;
+  record->handler = !sees_returns         ? CC_HANDLER_UNKNOWN
+                    : first->pending == 0 ? CC_HANDLER_RETURNED
+                                          : CC_HANDLER_NOT_RETURNED;
   if (record->place_only) {
     __builtin_memset(record->siginfo, 0, sizeof(record->siginfo));
     __builtin_memset(&record->registers, 0, sizeof(record->registers));

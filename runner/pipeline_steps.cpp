@@ -200,14 +200,18 @@ void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome) {
                 [&](const RawCrash& death) { return !may_be_crash(death, harness); });
 }
 
-std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
-                                      std::vector<Backtrace> backtraces) {
-  std::vector<CrashReport> reports;
+void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtraces,
+                  Session& session) {
+  std::vector<CrashReport>& reports = session.crashes;
+  std::vector<std::string> unclear;
   for (size_t i = 0; i < crashes.size(); ++i) {
     CrashReport report;
     report.raw = std::move(crashes[i]);
     report.backtrace = std::move(backtraces[i]);
     if (!judge(report)) {
+      if (const std::string why = why_unclear(report.raw); !why.empty()) {
+        unclear.push_back(why);
+      }
       continue;
     }
     for (RawThread& thread : report.raw.threads) {
@@ -223,7 +227,12 @@ std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
                             file_name_safe(program.empty() ? report.raw.name : program),
                             file_name_safe(event_name(report)));
   }
-  return reports;
+  if (!unclear.empty()) {
+    session.soft_errors.push_back(
+        unclear.size() == 1
+            ? unclear.front()
+            : fmt::format("{} (and {} more like this)", unclear.front(), unclear.size() - 1));
+  }
 }
 
 uint64_t count_truncated(const std::vector<CrashReport>& crashes) {

@@ -57,9 +57,10 @@ UnwindLimits unwind_limits_of(const Command& command);
 // child comes after it.
 void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome);
 
-// Pairs each crash with its stacks and judges it; what was no crash after all is left out. The raw stack bytes are let go.
-std::vector<CrashReport> make_reports(std::vector<RawCrash> crashes,
-                                      std::vector<Backtrace> backtraces);
+// Pairs each crash with its stacks and judges it; what was no crash after all is left out, and what may have been one is
+// named in soft_errors. The raw stack bytes are let go.
+void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtraces,
+                  Session& session);
 
 // Crashes of which a part is missing.
 uint64_t count_truncated(const std::vector<CrashReport>& crashes);

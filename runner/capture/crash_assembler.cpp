@@ -185,6 +185,10 @@ void CrashAssembler::Pending::take(const cc_first_signal& record) {
   FirstSignal first;
   first.count = record.count;
   first.place_only = record.place_only != 0;
+  if (record.handler != CC_HANDLER_UNKNOWN && crash.architecture == Architecture::x86_64) {
+    first.handler =
+        record.handler == CC_HANDLER_RETURNED ? HandlerState::returned : HandlerState::not_returned;
+  }
   first.registers = std::bit_cast<Registers>(record.registers);
   if (first.place_only) {
     first.signal.number = static_cast<int>(record.signal);
@@ -334,6 +338,13 @@ void CrashAssembler::Pending::finish() {
     join(thread.stack);
   }
   std::ranges::stable_partition(crash.threads, &RawThread::crashed);
+  if (!completed && crash.cause == Cause::exit && crash.first_signal &&
+      crash.first_signal->handler == HandlerState::not_returned &&
+      !crash.first_signal->place_only) {
+    RawThread& then = crash.threads.emplace_back();
+    then.at_fault = true;
+    then.registers = crash.first_signal->registers;
+  }
   if (crash.threads.empty() || !crash.threads.front().crashed) {
     note("the registers of the crashing thread are missing");
   }

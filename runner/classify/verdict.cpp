@@ -24,6 +24,8 @@
 //   Not SIGINT, SIGHUP, SIGQUIT and their like from the kernel: the terminal, or a pipe that nobody reads (SIGPIPE).
 #include "runner/classify/verdict.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -152,16 +154,48 @@ std::optional<HandledFault> find_handled_fault(const ThreadBacktrace& thread, co
   return outermost;
 }
 
+// Takes the place of a fault whose handler has left by siglongjmp(3) out of the threads, among which it was unwound.
+std::optional<ThreadBacktrace> take_left_fault(CrashReport& report) {
+  std::vector<RawThread>& raw = report.raw.threads;
+  const auto at = std::ranges::find(raw, true, &RawThread::at_fault);
+  const auto index = at - raw.begin();
+  if (at == raw.end() || static_cast<size_t>(index) >= report.backtrace.threads.size()) {
+    return std::nullopt;
+  }
+  std::optional<ThreadBacktrace> fault =
+      std::move(report.backtrace.threads[static_cast<size_t>(index)]);
+  raw.erase(at);
+  report.backtrace.threads.erase(report.backtrace.threads.begin() + index);
+  return fault;
+}
+
+// The kernel has seen that the handler did not return, and no frame of it is on the stack: it has jumped out. What lay
+// below the fault has been used anew since, so its own frame is all that can be believed.
+bool show_left_fault(CrashReport& report, std::optional<ThreadBacktrace> fault) {
+  if (!fault || fault->frames.empty() || report.backtrace.threads.empty()) {
+    return false;
+  }
+  ThreadBacktrace& thread = report.backtrace.threads.front();
+  report.kind = CrashKind::handled_signal;
+  report.raw.signal = report.raw.first_signal->signal;
+  thread.registers = fault->registers;
+  thread.frames.assign(1, fault->frames.front());
+  thread.stop_reason =
+      "its handler left by siglongjmp: the stack of that moment has been overwritten since";
+  return true;
+}
+
 // True when a fault whose handler never returned is the crash.
 bool judge_handled_fault(CrashReport& report) {
   RawCrash& raw = report.raw;
+  std::optional<ThreadBacktrace> left = take_left_fault(report);
   if (report.backtrace.threads.empty()) {
     return false;
   }
   ThreadBacktrace& thread = report.backtrace.threads.front();
   const std::optional<HandledFault> fault = find_handled_fault(thread, raw);
   if (!fault) {
-    return false;
+    return show_left_fault(report, std::move(left));
   }
   report.kind = CrashKind::handled_signal;
   if (raw.cause == Cause::core_signal) {
@@ -277,6 +311,19 @@ bool judge(CrashReport& report) {
   }
   report.kind = CrashKind::signal;
   return raw.cause == Cause::core_signal;
+}
+
+std::string why_unclear(const RawCrash& raw) {
+  // A thread that takes more than one fault in its life has a use for them.
+  if (raw.cause != Cause::exit || !raw.first_signal ||
+      raw.first_signal->handler != HandlerState::unknown || raw.first_signal->count > 1) {
+    return "";
+  }
+  return raw.name + " (pid " + std::to_string(raw.pid) + ") exited with status " +
+         std::to_string(WEXITSTATUS(raw.wait_status)) + " after a " +
+         signal_name(raw.first_signal->signal.number) +
+         " that its own handler took; whether the handler came back cannot be seen on this kernel, "
+         "so it is not counted as a crash";
 }
 
 void drop_relayed(std::vector<CrashReport>& reports) {

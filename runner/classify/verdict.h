@@ -1,6 +1,7 @@
 // Stage 5: was this death a crash, and of what kind?
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "runner/model/backtrace.h"
@@ -23,6 +24,9 @@ bool may_be_crash(const RawCrash& death, const Harness& harness);
 // signal, its registers and its stack, with what the process died of later in followed_by. False: it was no crash
 // after all (the handler had returned, and the program exited non-zero for reasons of its own).
 bool judge(CrashReport& report);
+
+// Of what judge() has called no crash: why that is not sure, in a sentence; empty: it is sure.
+std::string why_unclear(const RawCrash& raw);
 
 // Takes out the deaths of processes that handed on how their child had died, by sending the same signal to themselves,
 // as timeout(1), unshare(1) and strace(1) do. The child's report says so in relayed_by. Of all that judge() let pass.

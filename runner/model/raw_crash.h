@@ -37,6 +37,8 @@ struct RawThread {
   pid_t tid = 0;
   std::string name;
   bool crashed = false;
+  bool at_fault =
+      false;  // no thread: the crashed one once more, at a fault whose handler left by siglongjmp(3)
   Registers registers;
   std::vector<MemoryRange> stack;  // ascending, not overlapping, pieces that touch are joined
 };
@@ -78,13 +80,20 @@ struct Ancestor {
   std::vector<std::string> arguments;  // the beginning of its command line; empty: not known
 };
 
-// A core signal of the crashing thread that had gone to a handler before. Whether the handler had returned is seen
-// from the stack: if not, the signal frame is still on it.
+// Where the handler of a signal has gone. One that still runs has its signal frame on the stack.
+enum class HandlerState {
+  unknown,       // this kernel does not tell
+  returned,      // by rt_sigreturn(2)
+  not_returned,  // it still runs, or has left by siglongjmp(3)
+};
+
+// A core signal of the crashing thread that had gone to a handler before.
 struct FirstSignal {
   RawSignal signal;
   uint64_t count = 0;  // such signals of the thread so far; this is the newest
   bool place_only =
       false;  // of the registers rip and rsp alone are known, and of the signal its number
+  HandlerState handler = HandlerState::unknown;
   Registers registers;
 };
 

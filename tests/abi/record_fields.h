@@ -34,7 +34,7 @@
   F(cc_exit, environment) F(cc_exit, mappings_left_out) F(cc_exit, reserved) F(cc_exit, called_off) \
   F(cc_variable, header) F(cc_variable, length) F(cc_variable, reserved) F(cc_variable, text) \
   F(cc_first_signal, header) F(cc_first_signal, tid) F(cc_first_signal, signal) \
-  F(cc_first_signal, count) F(cc_first_signal, place_only) F(cc_first_signal, reserved) F(cc_first_signal, siginfo) F(cc_first_signal, registers) \
+  F(cc_first_signal, count) F(cc_first_signal, place_only) F(cc_first_signal, handler) F(cc_first_signal, siginfo) F(cc_first_signal, registers) \
   F(cc_sender, header) F(cc_sender, sender) F(cc_sender, ns_tgid) F(cc_sender, uid) \
   F(cc_sender, signal) F(cc_sender, in_tree) F(cc_sender, comm) F(cc_sender, command_length) \
   F(cc_sender, reserved) F(cc_sender, command) \

@@ -20,6 +20,8 @@ import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
+sys.path.insert(0, str(harness.SOURCE / "tests" / "integration"))
+import expectation
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = harness.BUILD / "tests" / "frameworks"
@@ -116,8 +118,10 @@ FRAMEWORKS = {
         Case(NULL_WRITE, [SCORE_TEST["boost_test"], "--color_output=no"], 201,
              "memory access violation at address: 0x00000000: no mapping at fault address",
              Crash("handled_signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT,
-             gap="The crash: the handler leaves with `siglongjmp`, so nothing of it is on the stack when the process "
-                 "exits. `--catch_system_errors=no` shows it."),
+             gap="The crash, where no program can be hooked to the kernel's functions (CONFIG_FUNCTION_TRACER is not set, as "
+                 "here): the handler leaves with `siglongjmp`, and that it does not return is seen by nothing else. The "
+                 "report says so in `soft_errors`. Elsewhere it shows `write_through_null`, without its callers; "
+                 "`--catch_system_errors=no` shows those, too."),
         Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], "--catch_system_errors=no"], 139,
              None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT),
     )),
@@ -286,12 +290,12 @@ class FrameworkTest(unittest.TestCase):
                 self.assertEqual(run.wrapped.status, expected, run.wrapped)
 
     def test_output_is_the_command_s(self):
-        """And behind it on stderr a short summary, for a crash alone."""
+        """And behind it on stderr a short summary, for a crash or what may be one."""
         for run in self.runs:
             with self.subTest(run.case.what):
                 lines = run.wrapped.stderr.splitlines(keepends=True)
                 summary = [line for line in lines if line.startswith("crashcrawler: ")]
-                self.assertEqual(bool(summary), bool(run.crashes), run.wrapped)
+                self.assertEqual(bool(summary), bool(run.crashes or run.report.get("soft_errors")), run.wrapped)
                 self.assertLessEqual(len(summary), harness.SUMMARY_LINES)
                 stderr = "".join(lines[:len(lines) - len(summary)])
                 for bare, wrapped in ((run.bare.stdout, run.wrapped.stdout), (run.bare.stderr, stderr)):
@@ -325,6 +329,8 @@ class FrameworkTest(unittest.TestCase):
     def test_table(self):
         if not is_debian_12():
             self.skipTest(f"{TABLE.name} shows the versions of Debian 12")
+        if FRAMEWORK == "boost_test" and expectation.function_hooks():
+            self.skipTest(f"{TABLE.name} shows a kernel without function hooks")
         mine = [row for row in table_rows() if row.startswith(f"| {self.framework.name} ")]
         self.assertEqual(mine, rows(self.framework, self.runs), "ninja frameworks_table writes what is seen now")
 

@@ -88,6 +88,32 @@ bool exit_tracepoint_has_map(const btf* kernel) {
   return type && btf_is_func_proto(type) && btf_vlen(type) >= 3;
 }
 
+// Whether the kernel lets a program be loaded that is hooked to its function `btf_id`. Some have functions, but nothing may be
+// hooked to them; then a whole object with such a program would not load.
+bool can_hook(int btf_id) {
+  const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+                              {.code = BPF_JMP | BPF_EXIT}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
+              .attach_btf_id = static_cast<__u32>(btf_id));
+  const UniqueFd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "can_hook", "Dual MIT/GPL", nothing,
+                                       std::size(nothing), &options));
+  return program.get() >= 0;
+}
+
+// Makes on_sigreturn ready to be loaded, if this kernel has what it is hooked to: the system call of 64-bit programs, of
+// which only one of the two functions behind the table is in BTF (arch/x86/include/asm/syscall_wrapper.h).
+void choose_sigreturn(crash_probe& programs) {
+  const std::unique_ptr<btf, FreeBtf> kernel(btf__load_vmlinux_btf());
+  bool found = false;
+  for (const char* const name : {"__do_sys_rt_sigreturn", "__x64_sys_rt_sigreturn"}) {
+    const int id = kernel && !found ? btf__find_by_name_kind(kernel.get(), name, BTF_KIND_FUNC) : 0;
+    found = found || (id > 0 && can_hook(id) &&
+                      bpf_program__set_attach_target(programs.progs.on_sigreturn, 0, name) == 0);
+  }
+  bpf_program__set_autoload(programs.progs.on_sigreturn, found);
+  bpf_program__set_autoattach(programs.progs.on_sigreturn, false);
+}
+
 // Which of the exit programs this kernel can run. Returns what is missing, in words; empty:
 // nothing.
 std::string choose_exit_programs(crash_probe& programs) {
@@ -108,6 +134,18 @@ std::string choose_exit_programs(crash_probe& programs) {
     return "";
   }
   return "this kernel cannot walk the memory map of a dying process: no modules, no symbols";
+}
+
+// Some kernels have the function but let nothing be hooked to it (no ftrace); then a handler that leaves by siglongjmp(3)
+// is not told from one that has returned.
+void watch_returns_of_handlers(crash_probe& programs) {
+  if (!bpf_program__autoload(programs.progs.on_sigreturn)) {
+    return;
+  }
+  programs.links.on_sigreturn = bpf_program__attach(programs.progs.on_sigreturn);
+  if (programs.links.on_sigreturn) {
+    programs.bss->sees_returns = 1;
+  }
 }
 
 uint32_t pid_namespace_inode() {
@@ -186,6 +224,7 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
   state->programs->rodata->keep_list = options.cgroup.empty();
   bpf_map__set_max_entries(state->programs->maps.ring, options.ring_bytes);
   state->degraded = choose_exit_programs(*state->programs);
+  choose_sigreturn(*state->programs);
   if (const int code = crash_probe__load(state->programs); code != 0) {
     return load_error(code);
   }
@@ -217,6 +256,7 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
   if (const int code = crash_probe__attach(state->programs); code != 0) {
     return load_error(code);
   }
+  watch_returns_of_handlers(*state->programs);
   return Collector(std::move(state));
 }
 

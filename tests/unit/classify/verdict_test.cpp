@@ -99,6 +99,47 @@ TEST(MayBeCrash, ARunnerThatIsNotAboveKillsForItsOwnReasons) {
   EXPECT_FALSE(may_be_crash(killed_by(SIGKILL, in_tree(999, "ctest")), kHarness));
 }
 
+TEST(Judge, AFaultWhoseHandlerJumpedOutIsTheCrashWithItsOwnFrameAlone) {
+  CrashReport report;
+  report.raw.cause = Cause::exit;
+  report.raw.first_signal.emplace();
+  report.raw.first_signal->signal.number = SIGSEGV;
+  report.raw.first_signal->handler = HandlerState::not_returned;
+  report.raw.first_signal->registers.rip = kFault;
+  report.raw.threads.resize(2);
+  report.raw.threads[1].at_fault = true;
+  report.backtrace.threads.resize(2);
+  report.backtrace.threads[0].frames.resize(3);
+  report.backtrace.threads[1].frames.resize(2);
+  report.backtrace.threads[1].frames[0].function = "write_through_null";
+  report.backtrace.threads[1].frames[1].function = "garbage";
+  ASSERT_TRUE(judge(report));
+  EXPECT_EQ(report.kind, CrashKind::handled_signal);
+  EXPECT_EQ(report.raw.signal.number, SIGSEGV);
+  ASSERT_EQ(report.backtrace.threads.size(), 1u);
+  ASSERT_EQ(report.backtrace.threads[0].frames.size(), 1u);
+  EXPECT_EQ(report.backtrace.threads[0].frames[0].function, "write_through_null");
+}
+
+TEST(WhyUnclear, IsSaidOnlyOfOneFaultWhoseHandlerNobodySawReturn) {
+  RawCrash exit;
+  exit.cause = Cause::exit;
+  exit.name = "suite";
+  exit.pid = 7;
+  exit.wait_status = 201 << 8;
+  EXPECT_EQ(why_unclear(exit), "");
+  exit.first_signal.emplace();
+  exit.first_signal->signal.number = SIGSEGV;
+  exit.first_signal->count = 1;
+  EXPECT_NE(why_unclear(exit).find("suite (pid 7) exited with status 201 after a SIGSEGV"),
+            std::string::npos);
+  exit.first_signal->count = 2;
+  EXPECT_EQ(why_unclear(exit), "");
+  exit.first_signal->count = 1;
+  exit.first_signal->handler = HandlerState::returned;
+  EXPECT_EQ(why_unclear(exit), "");
+}
+
 TEST(MayBeCrash, WhatADebuggerKillsWhereItFaultedIsTheFault) {
   RawCrash death = killed_by(SIGKILL, in_tree(150, "gdb"));
   death.threads.emplace_back().registers.rip = kFault;
