@@ -9,6 +9,7 @@
  *   PARENT*  SENDER?  PATH{exe,cwd,root,cgroup}  BYTES{argv}*  VARIABLE*
  *   THREAD  BYTES{stack}*      the dying thread, then the others as the kernel brings them down
  *   BYTES{text}*               what a sanitizer had to say, where its memory shows it
+ *   BYTES{memory, abort message, exception}*   around what registers point to, and what was said before an abort()
  *   FIRST_SIGNAL?  BYTES*      a fault of the dying thread that went to a handler, and the stack it happened on
  *   (PATH{in file system}* PATH{mapping})? MAPPING*   the memory map, once, by whichever thread exits first and can walk it
  *   EXIT                       the verdict, when the last thread is gone
@@ -54,6 +55,9 @@ enum cc_limits {
   CC_VARIABLE_NAME = 32,    /* bytes of the name of an environment variable, its NUL included */
   CC_VARIABLE_SIZE = 1024,  /* bytes kept of "NAME=value" */
   CC_TEXT_BYTES = 16 << 10, /* of a sanitizer's report */
+  CC_MEMORY_BYTES = 256,    /* around what a register points to */
+  CC_EXCEPTION_BEFORE =
+      80, /* of struct __cxa_exception (libstdc++, libsupc++/unwind-cxx.h), which begins with the type */
   CC_DEAD_STACK =
       8 << 10, /* bytes below the stack pointer in which a message just printed may still be read */
   CC_REDZONE =
@@ -186,7 +190,15 @@ struct cc_thread {
   char comm[CC_COMM_SIZE];
 };
 
-enum cc_bytes_purpose { CC_BYTES_STACK = 1, CC_BYTES_ARGV = 2, CC_BYTES_TEXT = 3 };
+enum cc_bytes_purpose {
+  CC_BYTES_STACK = 1,
+  CC_BYTES_ARGV = 2,
+  CC_BYTES_TEXT = 3,
+  CC_BYTES_MEMORY = 4,        /* around what something points to */
+  CC_BYTES_ABORT_MESSAGE = 5, /* what the C library wrote down before it aborted; ends at a NUL */
+  CC_BYTES_EXCEPTION =
+      6, /* CC_EXCEPTION_BEFORE bytes, then the struct _Unwind_Exception of a C++ exception */
+};
 
 /* `length` bytes of user memory at runtime address `address`; the record ends after them. */
 struct cc_bytes {

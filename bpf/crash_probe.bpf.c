@@ -61,6 +61,9 @@ static __noinline int describe(struct crash* crash, struct task_struct* task, __
   if (may_have_spoken) {
     emit_report(crash, task);
   }
+  if (cause == CC_CAUSE_CORE_SIGNAL) {
+    emit_explanations(crash, task, signal == SIGNAL_ABRT);
+  }
   if (cause != CC_CAUSE_KILLED || BPF_CORE_READ(task, ptrace)) {
     emit_first_signal(crash, task, crash_stack_bytes, STACK_PATIENCE);
   }

@@ -11,6 +11,7 @@
 #define CRASHCRAWLER_BPF_SIGNALS_BPF_H
 
 #include "lineage.bpf.h"
+#include "memory.bpf.h"
 
 enum { SIGNAL_ABRT = 6, SIGNAL_KILL = 9, SIG_DFL_HANDLER = 0, SIG_IGN_HANDLER = 1 };
 
@@ -141,6 +142,9 @@ static __noinline void emit_first_signal(struct crash* crash, struct task_struct
   from = (from - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
   bpf_ringbuf_submit(record, 0);
   copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + stack_bytes, patience);
+  if (first->count <= COPIED_FAULTS) {
+    emit_register_memory(crash, &first->registers);
+  }
 }
 
 struct sender {

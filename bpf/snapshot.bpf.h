@@ -8,6 +8,7 @@
 #define CRASHCRAWLER_BPF_SNAPSHOT_BPF_H
 
 #include "environ.bpf.h"
+#include "memory.bpf.h"
 #include "path.bpf.h"
 #include "sanitizer.bpf.h"
 #include "signals.bpf.h"

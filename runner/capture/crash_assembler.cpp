@@ -35,7 +35,7 @@ struct CrashAssembler::Pending {
   bool called_off = false;  // it was no death to be told of after all
   int sender_signal = 0;
   std::chrono::nanoseconds boot_to_wall{};
-  std::vector<MemoryRange> argv, report;
+  std::vector<MemoryRange> argv, report, abort_message;
   uint64_t argv_bytes = 0;  // of the whole argument block
   std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
   std::vector<pid_t> threads_by_host_tid;
@@ -60,7 +60,6 @@ struct CrashAssembler::Pending {
   void take(const cc_exit& exit);
   bool take_record(std::string_view record);
   void split_arguments();
-  void join_text();
   void finish();
 };
 
@@ -157,6 +156,13 @@ void CrashAssembler::Pending::take(const cc_bytes& record, size_t available) {
     argv.push_back(std::move(range));
   } else if (record.purpose == CC_BYTES_TEXT) {
     report.push_back(std::move(range));
+  } else if (record.purpose == CC_BYTES_MEMORY) {
+    crash.memory.push_back(std::move(range));
+  } else if (record.purpose == CC_BYTES_ABORT_MESSAGE) {
+    abort_message.push_back(std::move(range));
+  } else if (record.purpose == CC_BYTES_EXCEPTION) {
+    crash.exception = record.address + CC_EXCEPTION_BEFORE;
+    crash.memory.push_back(std::move(range));
   } else if (record.purpose == CC_BYTES_STACK) {
     const pid_t tid = static_cast<pid_t>(record.tid);
     if (stacks.empty() || stacks.back().first != tid) {
@@ -292,14 +298,17 @@ bool CrashAssembler::Pending::take_record(std::string_view record) {
   }
 }
 
-void CrashAssembler::Pending::join_text() {
-  join(report);
-  for (const MemoryRange& range : report) {
-    crash.report_text += range.bytes.substr(0, range.bytes.find('\0'));
+// The text that begins where `ranges` do, up to its NUL.
+std::string text_in(std::vector<MemoryRange>& ranges) {
+  join(ranges);
+  std::string text;
+  for (const MemoryRange& range : ranges) {
+    text += range.bytes.substr(0, range.bytes.find('\0'));
     if (range.bytes.find('\0') != std::string::npos) {
       break;
     }
   }
+  return text;
 }
 
 void CrashAssembler::Pending::split_arguments() {
@@ -321,7 +330,8 @@ void CrashAssembler::Pending::split_arguments() {
 void CrashAssembler::Pending::finish() {
   if (!completed) {
     split_arguments();
-    join_text();
+    crash.report_text = text_in(report);
+    crash.abort_message = text_in(abort_message);
   }
   for (auto& [tid, ranges] : stacks) {
     const auto owner = std::ranges::find(threads_by_host_tid, tid);
@@ -338,6 +348,7 @@ void CrashAssembler::Pending::finish() {
     join(thread.stack);
   }
   std::ranges::stable_partition(crash.threads, &RawThread::crashed);
+  join(crash.memory);
   if (!completed && crash.cause == Cause::exit && crash.first_signal &&
       crash.first_signal->handler == HandlerState::not_returned &&
       !crash.first_signal->place_only) {

@@ -13,11 +13,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "runner/classify/dead_stack.h"
 #include "runner/classify/machinery.h"
 
 namespace crashcrawler {
@@ -76,38 +76,6 @@ bool is_runtime(const Frame& frame, const std::vector<Module>& modules) {
   return tool_of(frame, modules) || frame.function.starts_with("__sanitizer::") ||
          frame.function.starts_with("__interception::") ||
          frame.function.starts_with("__interceptor_");
-}
-
-// The line around `at`.
-std::string_view line_at(std::string_view text, size_t at) {
-  const auto is_end = [](char letter) {
-    return letter == '\n' || letter == '\0' || static_cast<unsigned char>(letter) < ' ';
-  };
-  size_t begin = at, end = at;
-  while (begin > 0 && !is_end(text[begin - 1])) {
-    --begin;
-  }
-  while (end < text.size() && !is_end(text[end])) {
-    ++end;
-  }
-  return text.substr(begin, end - begin);
-}
-
-// The stack of the thread that ended the process from the lowest byte that was kept to a little above its stack pointer:
-// what raises the signal leaves holes in its frames, in which older words are still to be read.
-std::string_view dead_stack(const RawCrash& crash) {
-  constexpr uint64_t kAbove = 4096;
-  if (crash.threads.empty()) {
-    return {};
-  }
-  const RawThread& thread = crash.threads.front();
-  for (const MemoryRange& range : thread.stack) {
-    const uint64_t rsp = thread.registers.rsp;
-    if (range.address <= rsp && rsp <= range.end()) {
-      return std::string_view(range.bytes).substr(0, rsp - range.address + kAbove);
-    }
-  }
-  return {};
 }
 
 // "heap-use-after-free" of "SUMMARY: AddressSanitizer: heap-use-after-free file.c:2 in use", "data race" of

@@ -36,6 +36,7 @@
 #include <string_view>
 
 #include "runner/base/signal_names.h"
+#include "runner/classify/last_words.h"
 #include "runner/classify/machinery.h"
 #include "runner/classify/normalise.h"
 #include "runner/classify/sanitizer.h"
@@ -301,6 +302,8 @@ bool judge(CrashReport& report) {
     return true;
   }
   report.sanitizer = find_sanitizer(raw, report.backtrace);
+  report.abort_message =
+      report.sanitizer ? report.sanitizer->text : last_words(raw, report.backtrace);
   if (judge_handled_fault(report)) {
     return true;
   }

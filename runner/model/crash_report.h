@@ -36,7 +36,9 @@ struct CrashReport {
   std::optional<RawSignal>
       followed_by;  // handled_signal: what the process died of in the end, if of a signal
   std::optional<SanitizerFinding>
-      sanitizer;                     // also of a handled_signal that a sanitizer's handler reported
+      sanitizer;  // also of a handled_signal that a sanitizer's handler reported
+  std::string
+      abort_message;  // what the process said before it aborted, in one line; empty: not known
   std::vector<Ancestor> relayed_by;  // which then died of the same signal on purpose, nearest first
   std::string id;  // "0001-null_write-SIGSEGV": unique in the run, only [A-Za-z0-9._-]
   RawCrash raw;    // stack bytes have been dropped

@@ -155,6 +155,9 @@ struct RawCrash {
   std::vector<MemoryRange>
       memory;  // what the registers of the crashing thread point to; ascending, apart from the stacks
 
+  std::string abort_message;  // what the C library wrote down before it aborted
+  uint64_t exception =
+      0;  // address of the struct _Unwind_Exception found on the stack of an abort; 0: none
   std::string report_text;  // a sanitizer's report, as far as it was found in memory; may be cut
   std::optional<FirstSignal> first_signal;
   std::optional<Sender> sender;

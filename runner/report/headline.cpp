@@ -28,6 +28,7 @@ constexpr uint64_t kPushReach =
     4096;  // how far below the stack pointer code touches: red zone, calls, probes
 constexpr uint64_t kLargestFrame = uint64_t{64} << 20;
 constexpr size_t kLongestName = 120;
+constexpr size_t kLongestMessage = 160;
 
 const Mapping* mapping_at(const std::vector<Mapping>& mappings, uint64_t address) {
   for (const Mapping& mapping : mappings) {
@@ -250,7 +251,9 @@ std::string cause_in_words(const CrashReport& report) {
   }
   if (has_sender(signal.number, signal.code)) {
     const bool own_abort = signal.number == SIGABRT && signal.sender_pid == report.raw.pid;
-    return own_abort ? "aborted"
+    return own_abort ? "aborted" + (report.abort_message.empty() || report.sanitizer
+                                        ? ""
+                                        : ": " + brief(report.abort_message, kLongestMessage))
                      : signal_code_meaning(signal.number, signal.code) + " by " +
                            sender_in_words(report.raw);
   }

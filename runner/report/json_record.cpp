@@ -114,8 +114,8 @@ Json crash_info_json(const CrashReport& report) {
   if (report.sanitizer) {
     put(json["sanitizer"], "tool", report.sanitizer->tool);
     put(json["sanitizer"], "kind", report.sanitizer->kind);
-    put(json, "abort_message", report.sanitizer->text);
   }
+  put(json, "abort_message", report.abort_message);
   if (report.kind == CrashKind::handled_signal) {
     json["first_signal"] = signal_json(report.raw, report.raw.signal);
   }

@@ -250,6 +250,7 @@ std::string crash_text(const CrashReport& report, const Session& session) {
   fact(text, "Cgroup", raw.cgroup);
   fact(text, "Time", iso_time(raw.time));
   fact(text, "Signal", raw.signal.number != 0 ? signal_facts(raw) : "");
+  fact(text, "Message", report.sanitizer ? "" : report.abort_message);
   fact(text, "Exit", exit_facts(raw));
   fact(text, "Relayed by", started_by(report.relayed_by));
   fact(text, "Signature", signature_facts(report.signature));
