@@ -10,21 +10,35 @@
 //     was mostly bind-mounted from where we see it too, and a container's layers are folders of the host;
 //  3. if we live on an overlayfs ourselves, the folders of its layers are out of sight, but what is below them is not:
 //     the ends of that place, through our overlays.
+//
+// The same inode can have other bytes by now. A file that is written over in place shows that by its times: what was
+// written after the death was not what ran. What was written while the process lived may have been mapped before or
+// after; if nobody has read the file since (relatime keeps that much, mount(8)), the mapping is the older of the two.
+// A file that other processes have read meanwhile, or one on a mount that keeps no access times, is believed.
+//
+// Root directories are opened together with the files: whose package a file is, is asked in the root that the process
+// had, at the end of the run, when a container may be gone.
 #include "runner/capture/pin_files.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <limits>
+#include <optional>
 
 #include "runner/base/file.h"
 #include "runner/base/mount_info.h"
@@ -32,6 +46,7 @@
 namespace crashcrawler {
 namespace {
 
+constexpr uint64_t kPage = 4096;
 constexpr const char* kElsewhere =
     "it lies in a mount namespace that could not be reached any more";
 
@@ -92,10 +107,55 @@ bool shows_its_device(int fd) {
          (system.f_type != OVERLAYFS_SUPER_MAGIC && system.f_type != BTRFS_SUPER_MAGIC);
 }
 
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+int64_t nanoseconds(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+// Whether a read of the file behind `fd`, since it was last written, would have left a later access time than that.
+bool keeps_access_times(int fd) {
+  struct statvfs mount {};
+  struct statfs system {};
+  if (::fstatvfs(fd, &mount) != 0 || (mount.f_flag & (ST_NOATIME | ST_RDONLY)) != 0 ||
+      ::fstatfs(fd, &system) != 0) {
+    return false;
+  }
+  constexpr std::array<int64_t, 6> kLocal{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
+                                          TMPFS_MAGIC,      OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+  return std::ranges::find(kLocal, int64_t{system.f_type}) != kLocal.end();
+}
+
+// Why the bytes of the file cannot be those that were mapped, though it is the same inode; empty: they may well be.
+std::string written_over(const struct stat& file, int fd, const Mapping& mapping,
+                         const RawCrash& crash) {
+  constexpr int64_t kClockStep = 50'000'000;  // between our clocks and those of file times
+  if (mapping.file_offset + (mapping.end - mapping.start) >
+      (static_cast<uint64_t>(file.st_size) + kPage - 1) / kPage * kPage) {
+    return "it is shorter now than what was mapped of it";
+  }
+  // utimensat(2) can set the one, and rename(2), link(2) and chmod(2) change the other
+  const int64_t written = std::min(nanoseconds(file.st_mtim), nanoseconds(file.st_ctim));
+  if (crash.time != std::chrono::system_clock::time_point() &&
+      written > nanoseconds(crash.time) + kClockStep) {
+    return "it was written to after the process had died";
+  }
+  const bool while_it_lived = crash.started != std::chrono::system_clock::time_point() &&
+                              written > nanoseconds(crash.started);
+  if (while_it_lived && nanoseconds(file.st_atim) < nanoseconds(file.st_mtim) &&
+      mapping.path != crash.executable && keeps_access_times(fd)) {
+    return "it was written to after it had been mapped";
+  }
+  return "";
+}
+
 PinnedFile accept_mapped(UniqueFd fd, const Mapping& mapping, bool elsewhere) {
   PinnedFile pinned;
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) {
+    pinned.vanished = !elsewhere && (errno == ENOENT || errno == ENOTDIR);
     pinned.error = elsewhere ? kElsewhere : std::strerror(errno);
     return pinned;
   }
@@ -119,11 +179,20 @@ std::vector<Mount> our_mounts() {
   return mountinfo ? mounts_of(*mountinfo) : std::vector<Mount>();
 }
 
+// Takes the `tail` away from the end of `path`; "/" when nothing is left. None: it does not end so.
+std::optional<std::string> without_tail(const std::string& path, const std::string& tail) {
+  if (!path.ends_with(tail)) {
+    return std::nullopt;
+  }
+  return path.size() == tail.size() ? "/" : path.substr(0, path.size() - tail.size());
+}
+
 // The files of one crash. What it needs to know of the machine is asked when it is needed: mostly it is not.
 class Opener {
  public:
-  explicit Opener(const RawCrash& crash)
+  Opener(const RawCrash& crash, const PinnedFiles& known)
       : crash_(crash),
+        known_(known),
         same_namespace_(crash.mount_namespace == 0 ||
                         crash.mount_namespace == mount_namespace_of("self")) {}
 
@@ -138,14 +207,64 @@ class Opener {
       for (const std::string& path : ways_to(mapping)) {
         PinnedFile found = accept_mapped(open_below({}, path), mapping, true);
         if (found.fd) {
+          const std::optional<std::string> root = without_tail(path, mapping.path);
+          found.root = root_at(root.value_or("/"));
+          found.path_in_root = root ? mapping.path : path;
           return found;
         }
       }
     }
+    name_in_root(mapping, pinned);
     return pinned;
   }
 
+  bool sees_same_files() const { return same_namespace_; }
+
  private:
+  void name_in_root(const Mapping& mapping, PinnedFile& pinned) {
+    pinned.path_in_root = mapping.path;
+    if (!same_namespace_ && root_) {
+      pinned.root = share(UniqueFd(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)),
+                          "mnt:[" + std::to_string(crash_.mount_namespace) + "]");
+    } else if (same_namespace_ && crash_.root_directory.size() > 1 &&
+               mapping.path.starts_with(crash_.root_directory + "/")) {
+      pinned.root = root_at(crash_.root_directory);
+      pinned.path_in_root = mapping.path.substr(crash_.root_directory.size());
+    } else if (same_namespace_ || pinned.fd) {
+      pinned.root = root_at("/");
+    }
+  }
+
+  std::shared_ptr<const RootDirectory> root_at(const std::string& path) {
+    return share(UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path);
+  }
+
+  // The one of this run that is the same directory, so that each is held open once. Null: `fd` is invalid.
+  std::shared_ptr<const RootDirectory> share(UniqueFd fd, const std::string& name) {
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0) {
+      return nullptr;
+    }
+    const auto is_same = [&](const std::shared_ptr<const RootDirectory>& root) {
+      struct stat other {};
+      return root && root->name == name && ::fstat(root->fd.get(), &other) == 0 &&
+             other.st_ino == status.st_ino && other.st_dev == status.st_dev;
+    };
+    if (is_same(last_root_)) {
+      return last_root_;
+    }
+    for (const auto& [key, file] : known_) {
+      if (file.root != last_root_ && is_same(file.root)) {
+        return last_root_ = file.root;
+      }
+    }
+    auto root = std::make_shared<RootDirectory>();
+    root->fd = std::move(fd);
+    root->name = name;
+    root->is_ours = name == "/";
+    return last_root_ = std::move(root);
+  }
+
   // Where our mounts show it, or may show it.
   std::vector<std::string> ways_to(const Mapping& mapping) {
     std::vector<std::string> paths;
@@ -177,23 +296,73 @@ class Opener {
   }
 
   const RawCrash& crash_;
+  const PinnedFiles& known_;
   bool same_namespace_;
   bool looked_ = false;
   UniqueFd root_;  // of somebody who lives in its namespace; invalid: nobody does
   std::vector<Mount> mounts_;
+  std::shared_ptr<const RootDirectory> last_root_;
 };
+
+bool was_written_to(const FileKey& key, const PinnedFile& file) {
+  struct stat status {};
+  return file.fd && ::fstat(file.fd.get(), &status) == 0 &&
+         nanoseconds(status.st_mtim) != key.modified_ns;
+}
+
+// What is known of the file at this moment: invalid when it was not opened yet, or has been written to since.
+PinnedFiles::iterator newest(PinnedFiles& files, FileKey key) {
+  key.modified_ns = std::numeric_limits<int64_t>::max();
+  const auto after = files.upper_bound(key);
+  if (after == files.begin()) {
+    return files.end();
+  }
+  const auto found = std::prev(after);
+  key.modified_ns = found->first.modified_ns;
+  return found->first == key && !was_written_to(found->first, found->second) ? found : files.end();
+}
 
 }  // namespace
 
-void pin_files(const RawCrash& crash, PinnedFiles& files) {
-  Opener opener(crash);
-  for (const Mapping& mapping : crash.mappings) {
-    if (!mapping.executable || mapping.path.empty()) {
+void pin_files(RawCrash& crash, PinnedFiles& files) {
+  Opener opener(crash, files);
+  for (size_t i = 0; i < crash.mappings.size(); ++i) {
+    const Mapping mapping = crash.mappings[i];
+    if (!mapping.executable || mapping.path.empty() || mapping.modified_ns != 0) {
       continue;
     }
     const FileKey key = file_key(mapping);
-    if (!files.contains(key)) {
-      files.emplace(key, opener.open(mapping));
+    auto pinned = newest(files, key);
+    if (pinned == files.end()) {
+      PinnedFile file = opener.open(mapping);
+      struct stat status {};
+      FileKey now = key;
+      if (file.fd && ::fstat(file.fd.get(), &status) == 0) {
+        now.modified_ns = nanoseconds(status.st_mtim);
+        if (opener.sees_same_files()) {
+          file.error = written_over(status, file.fd.get(), mapping, crash);
+          file.changed = !file.error.empty();
+        }
+      }
+      if (file.changed) {
+        file.fd.reset();
+      }
+      pinned = files.insert_or_assign(now, std::move(file)).first;
+    }
+    for (Mapping& same : crash.mappings) {
+      if (file_key(same) == key) {
+        same.modified_ns = pinned->first.modified_ns;
+      }
+    }
+  }
+}
+
+void let_go_of_changed_files(PinnedFiles& files) {
+  for (auto& [key, file] : files) {
+    if (was_written_to(key, file)) {
+      file.fd.reset();
+      file.changed = true;
+      file.error = "it was written to after the process had died";
     }
   }
 }

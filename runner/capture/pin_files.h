@@ -6,8 +6,13 @@
 
 namespace crashcrawler {
 
-// Opens every file of which `crash` had executed code mapped, unless `files` has it already. A file
-// that is another one now, or cannot be opened, is kept with the reason.
-void pin_files(const RawCrash& crash, PinnedFiles& files);
+// Opens every file of which `crash` had executed code mapped, unless `files` has it already, and the root directory in
+// which it has its name; notes the time of its last change in the mappings. A file that is another one now, has other
+// bytes than those that were mapped, or cannot be opened, is kept with the reason.
+void pin_files(RawCrash& crash, PinnedFiles& files);
+
+// To be called before the bytes of `files` are looked at: those that were written to since they were opened are closed
+// and marked as changed.
+void let_go_of_changed_files(PinnedFiles& files);
 
 }  // namespace crashcrawler

@@ -44,6 +44,7 @@ void RunAssembler::take_ready(std::string_view text) {
 
 Captured RunAssembler::finish() {
   captured_.crashes = assembler_.take();
+  let_go_of_changed_files(captured_.files);
   Health& health = captured_.health;
   health.complete = ended_;
   health.lost_crashes = totals_.counters.lost_crashes;

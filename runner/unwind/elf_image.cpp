@@ -111,6 +111,7 @@ void ElfImage::read_segments() {
 }
 
 void ElfImage::read_identity() {
+  origin_ = read_origin(elf_.get());
   const void* id = nullptr;
   const ssize_t length = dwelf_elf_gnu_build_id(elf_.get(), &id);
   if (length > 0 && static_cast<size_t>(length) <= kLongestBuildId) {

@@ -15,6 +15,7 @@
 #include "runner/model/raw_crash.h"
 #include "runner/unwind/debug_files.h"
 #include "runner/unwind/elf_handles.h"
+#include "runner/unwind/elf_origin.h"
 #include "runner/unwind/symbolizer.h"
 
 namespace crashcrawler {
@@ -45,6 +46,7 @@ class ElfImage {
   const std::vector<LoadSegment>& segments() const { return segments_; }
   const std::string& build_id() const { return build_id_; }
   const std::string& soname() const { return soname_; }
+  const ElfOrigin& origin() const { return origin_; }
   std::string_view bytes() const { return bytes_; }
 
   // The row of the call frame table for `address`, from .eh_frame, else .debug_frame; null: none
@@ -74,6 +76,7 @@ class ElfImage {
   std::optional<Architecture> architecture_;
   std::vector<LoadSegment> segments_;
   std::string build_id_, soname_;
+  ElfOrigin origin_;
 
   bool looked_for_debug_information_ = false;
   std::optional<DebugFile> debug_file_;

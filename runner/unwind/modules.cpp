@@ -79,10 +79,14 @@ size_t ModuleMap::start_module(const FileKey& key, const PinnedFiles& files,
   loaded.module.base = ~uint64_t{0};
   const auto pinned = files.find(key);
   loaded.module.changed_on_disk = pinned != files.end() && pinned->second.changed;
+  loaded.module.deleted = pinned != files.end() && pinned->second.vanished;
   if (image) {
     loaded.image = *image;
     loaded.module.build_id = loaded.image->build_id();
     loaded.module.soname = loaded.image->soname();
+    loaded.module.package_note = loaded.image->origin().package_note;
+    loaded.module.symbol_version = loaded.image->origin().symbol_version;
+    loaded.module.compilers = loaded.image->origin().compilers;
   } else {
     loaded.why_no_image = image.error().message;
   }

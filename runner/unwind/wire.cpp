@@ -214,6 +214,9 @@ void backtrace_fields(Stream& stream, Value& backtrace) {
     stream.text(module.soname);
     stream.integer(module.deleted);
     stream.integer(module.changed_on_disk);
+    stream.text(module.package_note);
+    stream.text(module.symbol_version);
+    stream.list(module.compilers, [&](auto& compiler) { stream.text(compiler); });
   });
   stream.list(backtrace.soft_errors, [&](auto& error) { stream.text(error); });
 }

@@ -1,5 +1,6 @@
 #include "runner/capture/pin_files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -47,7 +48,7 @@ class PinFiles : public testing::Test {
 
 TEST_F(PinFiles, AFileStaysReadableAfterItIsDeleted) {
   const std::string path = file("program", "code");
-  const RawCrash crash = crash_with(path);
+  RawCrash crash = crash_with(path);
   PinnedFiles files;
   pin_files(crash, files);
   ::unlink(path.c_str());
@@ -103,7 +104,7 @@ RawCrash elsewhere(RawCrash crash) {
 }
 
 TEST_F(PinFiles, OfANamespaceThatIsGoneAFileIsFoundByItsPlaceInItsFileSystem) {
-  const RawCrash crash = elsewhere(crash_with(file("program", "code")));
+  RawCrash crash = elsewhere(crash_with(file("program", "code")));
   ASSERT_FALSE(crash.mappings[0].in_file_systems.empty());
   PinnedFiles files;
   pin_files(crash, files);
@@ -133,7 +134,7 @@ TEST_F(PinFiles, ThatPlaceIsOneOfThatFileSystem) {
 
 TEST_F(PinFiles, AReplacedFileIsNotTakenForTheMappedOne) {
   const std::string path = file("program", "old");
-  const RawCrash crash = crash_with(path);
+  RawCrash crash = crash_with(path);
   std::filesystem::rename(file("new", "new"), path);
   PinnedFiles files;
   pin_files(crash, files);
@@ -149,6 +150,107 @@ TEST_F(PinFiles, AMissingFileKeepsTheReason) {
   pin_files(crash, files);
 
   EXPECT_EQ(files.at(file_key(crash.mappings[0])).error, "No such file or directory");
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).vanished);
+}
+
+// The times of a process that began just now and has died.
+void lived_until_now(RawCrash& crash) {
+  crash.started = std::chrono::system_clock::now() - std::chrono::seconds(1);
+  crash.time = std::chrono::system_clock::now();
+}
+
+void read_once(const std::string& path) {
+  ASSERT_TRUE(read_file(path));
+}
+
+TEST_F(PinFiles, WhatWasReadSinceItWasWrittenIsTheMappedFile) {
+  const std::string path = file("program", "code");
+  read_once(path);
+  RawCrash crash = crash_with(path);
+  lived_until_now(crash);
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).fd);
+  EXPECT_NE(crash.mappings[0].modified_ns, 0);
+}
+
+TEST_F(PinFiles, WhatWasWrittenSinceItWasReadIsNotTheMappedFile) {
+  const std::string path = file("program", "code");
+  read_once(path);
+  struct stat status {};
+  ::stat(path.c_str(), &status);
+  // file times have the grain of the kernel's tick
+  for (timespec read = status.st_atim;
+       status.st_mtim.tv_sec == read.tv_sec && status.st_mtim.tv_nsec <= read.tv_nsec;) {
+    file("program", "data");
+    ::stat(path.c_str(), &status);
+  }
+  RawCrash crash = crash_with(path);
+  lived_until_now(crash);
+  PinnedFiles files;
+  pin_files(crash, files);
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  if (status.st_atim.tv_sec == 0) {
+    GTEST_SKIP() << "this file system keeps no access times";
+  }
+  EXPECT_TRUE(pinned.changed);
+  EXPECT_FALSE(pinned.fd);
+  EXPECT_EQ(pinned.error, "it was written to after it had been mapped");
+}
+
+TEST_F(PinFiles, WhatIsShorterThanWhatWasMappedIsNotTheMappedFile) {
+  RawCrash crash = crash_with(file("program", "code"));
+  crash.mappings[0].start = 0x1000;
+  crash.mappings[0].end = 0x3000;
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).changed);
+}
+
+TEST_F(PinFiles, WhatIsWrittenAfterTheDeathIsNotTheMappedFile) {
+  RawCrash crash = crash_with(file("program", "code"));
+  crash.time = std::chrono::system_clock::now() - std::chrono::seconds(1);
+  PinnedFiles files;
+  pin_files(crash, files);
+  EXPECT_EQ(files.at(file_key(crash.mappings[0])).error,
+            "it was written to after the process had died");
+}
+
+TEST_F(PinFiles, WhatIsWrittenWhileTheRunGoesOnIsLetGo) {
+  const std::string path = file("program", "code");
+  const timespec old[2] = {};
+  ::utimensat(AT_FDCWD, path.c_str(), old, 0);
+  RawCrash first = crash_with(path);
+  PinnedFiles files;
+  pin_files(first, files);
+  file("program", "data");
+  RawCrash second = crash_with(path);
+  pin_files(second, files);
+  ASSERT_NE(file_key(first.mappings[0]), file_key(second.mappings[0]));
+  EXPECT_TRUE(files.at(file_key(second.mappings[0])).fd);
+
+  let_go_of_changed_files(files);
+  EXPECT_TRUE(files.at(file_key(first.mappings[0])).changed);
+  EXPECT_FALSE(files.at(file_key(first.mappings[0])).fd);
+  EXPECT_TRUE(files.at(file_key(second.mappings[0])).fd);
+}
+
+TEST_F(PinFiles, TheRootOfAProcessIsOpenedOnceWithItsFiles) {
+  const std::string program = file("program", "code"), library = file("library", "code");
+  RawCrash crash = crash_with(program);
+  crash.mappings.push_back(crash_with(library).mappings[0]);
+  crash.mappings.push_back(crash_with("/bin/sh").mappings[0]);
+  crash.root_directory = directory_;
+  PinnedFiles files;
+  pin_files(crash, files);
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  ASSERT_TRUE(pinned.root);
+  EXPECT_EQ(pinned.root->name, directory_);
+  EXPECT_FALSE(pinned.root->is_ours);
+  EXPECT_EQ(pinned.path_in_root, "/program");
+  EXPECT_EQ(files.at(file_key(crash.mappings[1])).root, pinned.root);
+  EXPECT_TRUE(files.at(file_key(crash.mappings[2])).root->is_ours);
+  EXPECT_EQ(files.at(file_key(crash.mappings[2])).path_in_root, "/bin/sh");
 }
 
 TEST_F(PinFiles, DataFilesAreNotOpened) {

@@ -44,6 +44,9 @@ Backtrace full_backtrace() {
   module.load_bias = 0x7fff12340000;
   module.build_id = "abcdef";
   module.soname = "libshop.so.1";
+  module.package_note = R"({"name":"shop"})";
+  module.symbol_version = "SHOP_1.4";
+  module.compilers = {"GCC: 12", "clang version 14"};
   module.deleted = true;
   module.changed_on_disk = true;
   backtrace.modules = {Module{}, module};
@@ -106,6 +109,10 @@ TEST(Wire, brings_everything_over) {
   EXPECT_EQ(got->modules[1].load_bias, sent.modules[1].load_bias);
   EXPECT_EQ(got->modules[1].build_id, "abcdef");
   EXPECT_EQ(got->modules[1].soname, "libshop.so.1");
+  EXPECT_EQ(got->modules[1].package_note, R"({"name":"shop"})");
+  EXPECT_EQ(got->modules[1].symbol_version, "SHOP_1.4");
+  EXPECT_EQ(got->modules[1].compilers,
+            (std::vector<std::string>{"GCC: 12", "clang version 14"}));
   EXPECT_TRUE(got->modules[1].deleted);
   EXPECT_TRUE(got->modules[1].changed_on_disk);
   EXPECT_EQ(got->soft_errors, sent.soft_errors);
