@@ -36,11 +36,11 @@ Result<int> report_on(Session session, Captured captured, const RunOptions& opti
 
   spdlog::debug("{} of them may be crashes; their stacks are walked", backtraces.size());
 
-  // Which package brought each library, and which crashes are the same crash.
+  // Which package and version each library is, and which crashes are the same crash.
   make_reports(std::move(captured.crashes), std::move(backtraces), session);
   session.health.truncated = count_truncated(session.crashes);
-  if (const Result<void> found = find_packages(modules_of(session), "/"); !found) {
-    session.soft_errors.push_back(found.error().message);
+  for (std::string& problem : attribute_modules(session.crashes, captured.files)) {
+    session.soft_errors.push_back(std::move(problem));
   }
   for (CrashReport& crash : session.crashes) {
     crash.signature = sign(crash.raw, crash.backtrace);

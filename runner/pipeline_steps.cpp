@@ -240,14 +240,6 @@ uint64_t count_truncated(const std::vector<CrashReport>& crashes) {
       crashes, [](const CrashReport& crash) { return !crash.raw.soft_errors.empty(); }));
 }
 
-std::vector<std::vector<Module>*> modules_of(Session& session) {
-  std::vector<std::vector<Module>*> modules;
-  for (CrashReport& crash : session.crashes) {
-    modules.push_back(&crash.backtrace.modules);
-  }
-  return modules;
-}
-
 int exit_status_of(const Session& session, const RunOptions& options) {
   constexpr int kCrashBehindSuccess = 70, kTimedOut = 124, kHarnessFailed = 125;
   const RunOutcome& outcome = session.outcome;

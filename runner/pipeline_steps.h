@@ -65,8 +65,6 @@ void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtrac
 // Crashes of which a part is missing.
 uint64_t count_truncated(const std::vector<CrashReport>& crashes);
 
-std::vector<std::vector<Module>*> modules_of(Session& session);
-
 // The contract's exit status: the command's own; 70 when it succeeded over a crash; 124 when its time was over; 125
 // when crashes were lost sight of and --best-effort does not allow that.
 int exit_status_of(const Session& session, const RunOptions& options);

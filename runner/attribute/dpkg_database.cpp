@@ -11,102 +11,17 @@
 // info/format "1", which dpkg has had since 1.16.2), lines that are not one absolute path.
 #include "runner/attribute/dpkg_database.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <array>
-#include <memory>
+#include <unordered_map>
 
-#include "runner/base/unique_fd.h"
+#include "runner/attribute/text_lines.h"
 
 namespace crashcrawler {
 namespace {
 
 constexpr std::string_view kListSuffix = ".list";
-constexpr size_t kLongestPath = 4096;  // PATH_MAX
-
-// The lines of a text without their newlines; a last line without one counts.
-template <typename Visit>
-void for_each_line(std::string_view text, Visit&& visit) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    visit(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-}
-
-bool consume_prefix(std::string_view& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) {
-    return false;
-  }
-  text.remove_prefix(prefix.size());
-  return true;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t start = text.find_first_not_of(" \t\r");
-  if (start == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(start, text.find_last_not_of(" \t\r") - start + 1);
-}
-
-// The whole file in `buffer`, which keeps its memory from file to file.
-bool read_at(int directory, const char* name, std::string& buffer) {
-  const UniqueFd fd(::openat(directory, name, O_RDONLY | O_CLOEXEC));
-  struct stat status {};
-  if (!fd || ::fstat(fd.get(), &status) != 0) {
-    return false;
-  }
-  if (!S_ISREG(status.st_mode)) {
-    errno = EINVAL;
-    return false;
-  }
-  buffer.resize(static_cast<size_t>(status.st_size));
-  size_t filled = 0;
-  while (filled < buffer.size()) {
-    const ssize_t got = ::read(fd.get(), buffer.data() + filled, buffer.size() - filled);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got < 0) {
-      return false;
-    }
-    if (got == 0) {
-      break;
-    }
-    filled += static_cast<size_t>(got);
-  }
-  buffer.resize(filled);
-  return true;
-}
-
-// Paths looked for, with the lengths they have.
-class WantedPaths {
- public:
-  explicit WantedPaths(const std::vector<std::string>& paths) {
-    for (const std::string& path : paths) {
-      if (path.size() < lengths_.size()) {
-        lengths_[path.size()] = true;
-        paths_.emplace(path, &path);
-      }
-    }
-  }
-
-  const std::string* find(std::string_view line) const {
-    if (line.size() >= lengths_.size() || !lengths_[line.size()]) {
-      return nullptr;
-    }
-    const auto found = paths_.find(line);
-    return found == paths_.end() ? nullptr : found->second;
-  }
-
- private:
-  std::array<bool, kLongestPath> lengths_{};
-  std::unordered_map<std::string_view, const std::string*> paths_;
-};
+constexpr std::string_view kSumsSuffix = ".md5sums";
+constexpr size_t kLargestList = size_t{64} << 20;
 
 }  // namespace
 
@@ -116,19 +31,6 @@ PackageKey parse_package_key(std::string_view key) {
     return {std::string(key), ""};
   }
   return {std::string(key.substr(0, colon)), std::string(key.substr(colon + 1))};
-}
-
-std::string merged_usr_alias(const std::string& path) {
-  static constexpr std::string_view kMerged[] = {"/bin/",   "/sbin/",  "/lib/",
-                                                 "/lib32/", "/lib64/", "/libx32/"};
-  std::string_view rest = path;
-  const bool below_usr = consume_prefix(rest, "/usr");
-  for (const std::string_view directory : kMerged) {
-    if (rest.starts_with(directory)) {
-      return below_usr ? std::string(rest) : "/usr" + path;
-    }
-  }
-  return {};
 }
 
 Result<std::vector<Diversion>> parse_diversions(std::string_view text, const std::string& file) {
@@ -200,41 +102,37 @@ std::vector<PackageState> parse_status(std::string_view text, const std::string&
   return found;
 }
 
-Result<OwnersByPath> find_owners(const std::string& info_directory,
+Result<OwnersByPath> find_owners(RootFiles& root, const std::string& directory, FileLists lists,
                                  const std::vector<std::string>& paths,
                                  std::vector<std::string>& problems) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(info_directory.c_str()),
-                                                      ::closedir);
-  if (!directory) {
-    return errno_error("cannot open " + info_directory);
+  const Result<std::vector<std::string>> files = root.list(directory);
+  if (!files) {
+    return files.error();
   }
+  const std::string_view suffix = lists == FileLists::list ? kListSuffix : kSumsSuffix;
   const WantedPaths wanted(paths);
   OwnersByPath owners;
-  std::string list;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(directory.get());
-    if (!entry) {
-      break;
-    }
-    const std::string_view file = entry->d_name;
-    if (!file.ends_with(kListSuffix)) {
+  std::string list, absolute;
+  for (const std::string& file : *files) {
+    if (!file.ends_with(suffix)) {
       continue;
     }
-    if (!read_at(::dirfd(directory.get()), entry->d_name, list)) {
-      problems.push_back(
-          errno_error("cannot read " + info_directory + "/" + entry->d_name).message);
+    if (const Result<void> read = root.read(directory + "/" + file, kLargestList, list); !read) {
+      problems.push_back(read.error().message);
       continue;
     }
-    const std::string_view package = file.substr(0, file.size() - kListSuffix.size());
+    const std::string package = file.substr(0, file.size() - suffix.size());
     for_each_line(list, [&](std::string_view line) {
+      if (lists == FileLists::md5sums) {  // "d41d8cd98f00b204e9800998ecf8427e  usr/bin/x"
+        const size_t gap = line.find("  ");
+        absolute = "/";
+        absolute += gap == std::string_view::npos ? "" : line.substr(gap + 2);
+        line = absolute;
+      }
       if (const std::string* path = wanted.find(line)) {
-        owners[*path].emplace_back(package);
+        owners[*path].push_back(package);
       }
     });
-  }
-  if (errno != 0) {
-    return errno_error("cannot list " + info_directory);
   }
   // The folder's order is the file system's whim; two owners of one path shall be the same ones
   // everywhere.

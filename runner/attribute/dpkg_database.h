@@ -6,9 +6,10 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "runner/attribute/owners.h"
+#include "runner/attribute/root_files.h"
 #include "runner/base/result.h"
 
 namespace crashcrawler {
@@ -30,11 +31,6 @@ struct PackageState {
   std::string name, version, architecture;
 };
 
-// The other name of `path` on a system where /bin, /lib ... are links into /usr; empty when it has
-// none. Debian's packages of the transition record the one or the other
-// (https://wiki.debian.org/UsrMerge).
-std::string merged_usr_alias(const std::string& path);
-
 Result<std::vector<Diversion>> parse_diversions(std::string_view text, const std::string& file);
 
 // The states of `wanted`, in its order; an empty name for those without a paragraph. A malformed
@@ -43,10 +39,14 @@ std::vector<PackageState> parse_status(std::string_view text, const std::string&
                                        const std::vector<PackageKey>& wanted,
                                        std::vector<std::string>& problems);
 
-// Which list files (keys without ".list") name each of `paths`. Unreadable lists are told in
-// `problems`.
+// Which files tell what a package brought: *.list, or, where packages were only unpacked
+// (distroless images), *.md5sums (deb-md5sums(5)).
+enum class FileLists { list, md5sums };
+
+// Which of them in `directory` (keys without the suffix) name each of `paths`. Unreadable ones are
+// told in `problems`.
 using OwnersByPath = std::map<std::string, std::vector<std::string>>;
-Result<OwnersByPath> find_owners(const std::string& info_directory,
+Result<OwnersByPath> find_owners(RootFiles& root, const std::string& directory, FileLists lists,
                                  const std::vector<std::string>& paths,
                                  std::vector<std::string>& problems);
 

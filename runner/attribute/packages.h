@@ -1,18 +1,19 @@
-// Stage 4, packages: which package and version brought a file.
+// Stage 4: which package and which version each mapped file is.
 #pragma once
 
+#include <string>
 #include <vector>
 
-#include "runner/base/result.h"
-#include "runner/model/module.h"
+#include "runner/model/crash_report.h"
+#include "runner/model/pinned_files.h"
 
 namespace crashcrawler {
 
-// Fills Module::package of every module that a package owns, from the dpkg database below `root`
-// ("/" for this machine). Paths are matched as dpkg recorded them, including /lib against /usr/lib
-// on merged-/usr systems. A machine without dpkg is not an error: nothing is filled. An unreadable
-// or malformed database is.
-Result<void> find_packages(std::vector<std::vector<Module>*> modules_of_crashes,
-                           const std::string& root);
+// Fills Module::package and Module::versions of every module of `crashes`: by what the file itself says (.note.package),
+// else by the package databases in the root that its process had (dpkg, rpm, apk, pacman), else by what lies around it.
+// Every database is read once, and every file looked up once, whatever the number of crashes; none is read when no
+// module could be in it. Returned: what could not be read, in words. No database at all is no problem.
+std::vector<std::string> attribute_modules(std::vector<CrashReport>& crashes,
+                                           const PinnedFiles& files);
 
 }  // namespace crashcrawler

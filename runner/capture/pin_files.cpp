@@ -123,8 +123,9 @@ bool keeps_access_times(int fd) {
       ::fstatfs(fd, &system) != 0) {
     return false;
   }
-  constexpr std::array<int64_t, 6> kLocal{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
-                                          TMPFS_MAGIC,      OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+  constexpr std::array<int64_t, 6> kLocal{EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,
+                                          BTRFS_SUPER_MAGIC,     TMPFS_MAGIC,
+                                          OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
   return std::ranges::find(kLocal, int64_t{system.f_type}) != kLocal.end();
 }
 

@@ -16,17 +16,18 @@ struct Package {
 // What one witness says about the version of a module.
 struct ModuleVersion {
   std::string version;
-  std::string source;  // "pkg_config", "file_name", "symbol_versions", "git"; of packages their type
+  std::string
+      source;  // "pkg_config", "file_name", "symbol_versions", "git"; of packages their type
   std::string detail;  // which file or folder said it; empty: the module itself
 };
 
 struct Module {
-  std::string path;            // as mapped
-  uint64_t base = 0, end = 0;  // runtime addresses: lowest start and highest end of its mappings
-  uint64_t load_bias = 0;      // runtime address minus ELF virtual address (p_vaddr)
-  std::string build_id;        // lower-case hex; empty: none, or the file could not be read
-  std::string soname;          // DT_SONAME
-  bool deleted = false;        // the file had no name any more, at the death or right after
+  std::string path;              // as mapped
+  uint64_t base = 0, end = 0;    // runtime addresses: lowest start and highest end of its mappings
+  uint64_t load_bias = 0;        // runtime address minus ELF virtual address (p_vaddr)
+  std::string build_id;          // lower-case hex; empty: none, or the file could not be read
+  std::string soname;            // DT_SONAME
+  bool deleted = false;          // the file had no name any more, at the death or right after
   bool changed_on_disk = false;  // what lies at `path` now is not what was mapped
 
   // What the file says of itself, as it says it: not checked beyond its size.

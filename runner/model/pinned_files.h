@@ -31,8 +31,8 @@ inline FileKey file_key(const Mapping& mapping) {
 
 // The root directory that a dead process had, or the best that could be had of it.
 struct RootDirectory {
-  UniqueFd fd;       // O_PATH
-  std::string name;  // where it lies, as a person would look for it: "/", "/srv/chroot"
+  UniqueFd fd;           // O_PATH
+  std::string name;      // where it lies, as a person would look for it: "/", "/srv/chroot"
   bool is_ours = false;  // "/" of the wrapper itself
 };
 

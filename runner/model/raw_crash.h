@@ -55,8 +55,8 @@ struct Mapping {
   bool readable = false, writable = false, executable = false, shared = false;
   uint64_t inode = 0;  // 0: no file
   uint32_t device_major = 0, device_minor = 0;
-  std::string path;      // absolute as the kernel's mount tree has it; empty: no file
-  bool deleted = false;  // the file had no name any more when the process died
+  std::string path;         // absolute as the kernel's mount tree has it; empty: no file
+  bool deleted = false;     // the file had no name any more when the process died
   int64_t modified_ns = 0;  // st_mtime of the file when it was opened for us; 0: it was not
   std::vector<PathInFileSystem>
       in_file_systems;  // only of a process in another mount namespace; on overlayfs also in the layer below

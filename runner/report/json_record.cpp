@@ -255,6 +255,18 @@ Json thread_json(const ThreadBacktrace& thread, const CrashReport& report) {
   return json;
 }
 
+Json versions_json(const std::vector<ModuleVersion>& versions) {
+  Json all = Json::array();
+  for (const ModuleVersion& version : versions) {
+    Json json = Json::object();
+    put(json, "version", version.version);
+    put(json, "source", version.source);
+    put(json, "detail", version.detail);
+    all.push_back(std::move(json));
+  }
+  return all;
+}
+
 Json module_json(const Module& module) {
   Json package = Json::object();
   if (!module.package.name.empty()) {
@@ -270,6 +282,12 @@ Json module_json(const Module& module) {
   json["end_addr"] = hex(module.end);
   put(json, "build_id", module.build_id);
   put(json, "soname", module.soname);
+  if (!module.versions.empty()) {
+    put(json, "version", module.versions.front().version);
+    put(json, "version_source", module.versions.front().source);
+    put(json, "versions", versions_json(module.versions));
+  }
+  put(json, "compilers", module.compilers);
   json["deleted"] = module.deleted;
   json["changed_on_disk"] = module.changed_on_disk;
   put(json, "package", std::move(package));

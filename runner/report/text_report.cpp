@@ -160,23 +160,62 @@ std::string report_text(const SanitizerFinding& finding) {
   return "\nWhat " + finding.tool + " reported\n" + printable(finding.text, Lines::many) + "\n";
 }
 
+std::string witness(const ModuleVersion& version) {
+  if (version.source == "pkg_config") {
+    return "by " + version.detail.substr(version.detail.rfind('/') + 1);
+  }
+  if (version.source == "file_name") {
+    return "by its name";
+  }
+  if (version.source == "symbol_versions") {
+    return "by its symbols";
+  }
+  return "by " + version.source;
+}
+
+// "libc6 2.36-9"; "1.4.2 by foo.pc, v1.4.2-3-g1a2b3c4-dirty by git".
+std::string version_text(const Module& module) {
+  const Package& package = module.package;
+  if (!package.name.empty()) {
+    return package.name + (package.version.empty() ? "" : " " + package.version);
+  }
+  std::string text;
+  for (const ModuleVersion& version : module.versions) {
+    text += (text.empty() ? "" : ", ") + version.version + " " + witness(version);
+  }
+  return text;
+}
+
+std::string compilers_text(const Module& module) {
+  std::string text;
+  for (const std::string& compiler : module.compilers) {
+    text += (text.empty() ? "compiled by " : " and ") + compiler;
+  }
+  return module.package.name.empty() ? text : "";
+}
+
+// What does not fit behind the path goes into lines of its own, below it.
 std::string modules_text(const std::vector<Module>& modules) {
   if (modules.empty()) {
     return "";
   }
-  std::string text = "\nModules: base, file, package, build-id\n";
+  std::string text = "\nModules: base, file, version, build-id\n";
   for (const Module& module : modules) {
-    const Package& package = module.package;
     std::string line = fmt::format(" {:#014x} {}", module.base, brief(module.path, kLongestValue));
     line += module.deleted ? " (deleted)" : "";
     line += module.changed_on_disk ? " (changed on disk)" : "";
-    if (!package.name.empty()) {
-      line += ", " + brief(package.name + (package.version.empty() ? "" : " " + package.version),
-                           kLongestValue);
-    }
     const std::string build_id = module.build_id.empty() ? "no build-id" : module.build_id;
-    const bool fits = count_characters(line) + 2 + build_id.size() <= kColumns;
-    text += line + (fits ? ", " : ",\n                ") + brief(build_id, kLongestValue) + "\n";
+    for (const std::string& part : {version_text(module), build_id, compilers_text(module)}) {
+      if (part.empty()) {
+        continue;
+      }
+      const std::string shown = brief(part, kLongestValue);
+      const size_t last_line = line.rfind('\n') + 1;  // 0 when there is none
+      const bool fits =
+          count_characters(line.substr(last_line)) + 2 + count_characters(shown) <= kColumns;
+      line += (fits ? ", " : ",\n                ") + shown;
+    }
+    text += line + "\n";
   }
   return text;
 }

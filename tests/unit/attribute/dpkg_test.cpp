@@ -1,4 +1,5 @@
 // The database of this machine, when it has one, against what dpkg itself says.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -11,7 +12,7 @@
 #include <sstream>
 
 #include "runner/attribute/dpkg_database.h"
-#include "runner/attribute/packages.h"
+#include "tests/unit/attribute/sample_crash.h"
 
 namespace crashcrawler {
 namespace {
@@ -54,9 +55,10 @@ class DpkgOfThisMachine : public ::testing::Test {
 };
 
 TEST_F(DpkgOfThisMachine, SaysTheSameAsDpkgItself) {
-  std::vector<Module> modules = own_modules();
-  const Result<void> result = find_packages({&modules}, "/");
-  ASSERT_TRUE(result) << result.error().message;
+  tests::SampleRun run("/");
+  run.add_crash(own_modules());
+  ASSERT_THAT(run.attribute(), ::testing::IsEmpty());
+  const std::vector<Module>& modules = run.crashes[0].backtrace.modules;
   size_t owned = 0;
   for (const Module& module : modules) {
     const std::string alias = merged_usr_alias(module.path);
@@ -78,17 +80,17 @@ TEST_F(DpkgOfThisMachine, SaysTheSameAsDpkgItself) {
 }
 
 TEST_F(DpkgOfThisMachine, AnswersInMillisecondsForAThousandCrashes) {
-  std::vector<std::vector<Module>> crashes(1000, own_modules());
-  std::vector<std::vector<Module>*> pointers;
-  for (std::vector<Module>& modules : crashes) {
-    pointers.push_back(&modules);
+  tests::SampleRun run("/");
+  for (int i = 0; i < 1000; ++i) {
+    run.add_crash(own_modules());
   }
   const auto start = std::chrono::steady_clock::now();
-  const Result<void> result = find_packages(pointers, "/");
+  const std::vector<std::string> problems = run.attribute();
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_THAT(problems, ::testing::IsEmpty());
   RecordProperty("milliseconds", std::to_string(took.count()));
-  std::printf("1000 crashes of %zu modules: %.1f ms\n", crashes[0].size(), took.count());
+  std::printf("1000 crashes of %zu modules: %.1f ms\n", run.crashes[0].backtrace.modules.size(),
+              took.count());
   // Reading every list per crash would take 10 s; the bound leaves room for sanitizers and busy
   // machines.
   EXPECT_LT(took.count(), 2000);

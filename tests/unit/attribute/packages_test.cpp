@@ -1,8 +1,12 @@
 // Small dpkg databases made for each case.
-#include "runner/attribute/packages.h"
+#include "tests/unit/attribute/sample_crash.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <random>
 
 #include "tests/support/temporary_directory.h"
 
@@ -10,6 +14,8 @@ namespace crashcrawler {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class Packages : public ::testing::Test {
  protected:
@@ -35,19 +41,20 @@ class Packages : public ::testing::Test {
     return found(module);
   }
   Module found(const Module& module) {
-    std::vector<Module> modules{module};
-    result_ = find_packages({&modules}, root_.path());
-    return modules[0];
+    tests::SampleRun run(root_.path());
+    run.add_crash({module});
+    problems_ = run.attribute();
+    return run.crashes[0].backtrace.modules[0];
   }
 
   TemporaryDirectory root_;
-  Result<void> result_;
+  std::vector<std::string> problems_;
 };
 
 TEST_F(Packages, FillsEveryFieldOfAnOwnedFile) {
   usual_database();
   const Package package = found("/lib/x86_64-linux-gnu/libc.so.6").package;
-  EXPECT_TRUE(result_);
+  EXPECT_THAT(problems_, IsEmpty());
   EXPECT_EQ(package.type, "deb");
   EXPECT_EQ(package.name, "libc6");
   EXPECT_EQ(package.version, "2.36-9+deb12u10");
@@ -83,7 +90,7 @@ TEST_F(Packages, PrefersTheExactNameToItsAlias) {
 TEST_F(Packages, LeavesAFileOfNobodyAlone) {
   usual_database();
   EXPECT_EQ(found("/home/user/project/test").package.name, "");
-  EXPECT_TRUE(result_);
+  EXPECT_THAT(problems_, IsEmpty());
   // the end of a listed path, and its beginning, are other paths
   EXPECT_EQ(found("/x86_64-linux-gnu/libc.so.6").package.name, "");
   EXPECT_EQ(found("/lib/x86_64-linux-gnu/libc.so").package.name, "");
@@ -145,74 +152,203 @@ TEST_F(Packages, DoesNotClaimAVersionForAFileThatWasReplaced) {
 
 TEST_F(Packages, ServesAllModulesOfAllCrashes) {
   usual_database();
-  std::vector<Module> first(2), second(1), none;
+  std::vector<Module> first(2), second(1);
   first[0].path = "/usr/bin/bash";
   first[1].path = "[vdso]";
   second[0].path = "/usr/lib/x86_64-linux-gnu/libc.so.6";
-  ASSERT_TRUE(find_packages({&first, &second, &none}, root_.path() + "/"));
-  EXPECT_EQ(first[0].package.name, "bash");
-  EXPECT_EQ(first[1].package.name, "");
-  EXPECT_EQ(second[0].package.name, "libc6");
-  EXPECT_EQ(second[0].package.source, root_.path() + "/var/lib/dpkg/status");
+  tests::SampleRun run(root_.path() + "/");
+  run.add_crash(first);
+  run.add_crash(second);
+  run.add_crash({});
+  ASSERT_THAT(run.attribute(), IsEmpty());
+  EXPECT_EQ(run.crashes[0].backtrace.modules[0].package.name, "bash");
+  EXPECT_EQ(run.crashes[0].backtrace.modules[1].package.name, "");
+  const Module& libc = run.crashes[1].backtrace.modules[0];
+  EXPECT_EQ(libc.package.name, "libc6");
+  EXPECT_EQ(libc.package.source, root_.path() + "/var/lib/dpkg/status");
+  ASSERT_THAT(libc.versions, SizeIs(1));
+  EXPECT_EQ(libc.versions[0].version, "2.36-9+deb12u10");
+  EXPECT_EQ(libc.versions[0].source, "deb");
 }
 
 TEST_F(Packages, ReadsNothingWhenThereIsNothingToLookUp) {
   root_.write("var/lib/dpkg/status/not-a-file", "");  // any look at it would fail
   EXPECT_EQ(found("[vdso]").package.name, "");
-  EXPECT_TRUE(result_);
+  EXPECT_THAT(problems_, IsEmpty());
   found("/memfd:jit");
-  EXPECT_TRUE(result_);
+  EXPECT_THAT(problems_, IsEmpty());
 }
 
 TEST_F(Packages, AreNoErrorWithoutDpkg) {
   EXPECT_EQ(found("/bin/bash").package.name, "");
-  EXPECT_TRUE(result_);
+  EXPECT_THAT(problems_, IsEmpty());
 }
 
 TEST_F(Packages, TellAMissingInfoFolder) {
   status("Package: bash\nVersion: 1\n");
   found("/bin/bash");
-  ASSERT_FALSE(result_);
-  EXPECT_THAT(result_.error().message, HasSubstr(root_.path() + "/var/lib/dpkg/info"));
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr(root_.path() + "/var/lib/dpkg/info"));
 }
 
 TEST_F(Packages, TellAnUnreadableListAndStillFindTheRest) {
   usual_database();
   root_.write("var/lib/dpkg/info/broken.list/x", "");  // a folder where a file should be
   EXPECT_EQ(found("/bin/bash").package.name, "bash");
-  ASSERT_FALSE(result_);
-  EXPECT_THAT(result_.error().message, HasSubstr("broken.list"));
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("broken.list"));
 }
 
 TEST_F(Packages, TellAMalformedStatusLineAndStillFindTheRest) {
   list("bash", "/bin/bash\n");
   status("<<<<<<< not a field\n\nPackage: bash\nVersion: 1\n");
   EXPECT_EQ(found("/bin/bash").package.version, "1");
-  ASSERT_FALSE(result_);
-  EXPECT_THAT(result_.error().message, HasSubstr("status:1 "));
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("status:1 "));
 }
 
 TEST_F(Packages, TellAnOwnerThatStatusDoesNotKnow) {
   status("Package: other\nVersion: 1\n");
   list("bash", "/bin/bash\n");
   EXPECT_EQ(found("/bin/bash").package.name, "");
-  ASSERT_FALSE(result_);
-  EXPECT_THAT(result_.error().message, HasSubstr("has no package bash"));
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("has no package bash"));
 }
 
 TEST_F(Packages, TellATornDiversionsFile) {
   usual_database();
   diversions("/bin/sh\n/bin/sh.distrib\n");
   EXPECT_EQ(found("/bin/bash").package.name, "bash");
-  ASSERT_FALSE(result_);
-  EXPECT_THAT(result_.error().message, HasSubstr("dpkg/diversions"));
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("dpkg/diversions"));
 }
 
 TEST_F(Packages, AcceptListsWithoutALastNewline) {
   list("bash", "/bin/bash");
   status("Package: bash\nVersion: 1");
   EXPECT_EQ(found("/bin/bash").package.version, "1");
-  EXPECT_TRUE(result_);
+  EXPECT_THAT(problems_, IsEmpty());
+}
+
+TEST_F(Packages, KnowImagesWithoutAStatusFile) {
+  root_.write("var/lib/dpkg/status.d/libssl3",
+              "Package: libssl3\nVersion: 3.0\nArchitecture: amd64\n");
+  root_.write("var/lib/dpkg/status.d/libssl3.md5sums",
+              "5461b4c9623a1657baf85fbc0c8576b6  usr/lib/libssl.so.3\nrubbish\n");
+  const Package package = found("/usr/lib/libssl.so.3").package;
+  EXPECT_EQ(package.name + " " + package.version, "libssl3 3.0");
+  EXPECT_EQ(package.source, root_.path() + "/var/lib/dpkg/status.d/libssl3");
+  EXPECT_THAT(problems_, IsEmpty());
+}
+
+TEST_F(Packages, BelieveTheFileBeforeAnyDatabase) {
+  usual_database();
+  Module module;
+  module.path = "/bin/bash";
+  module.package_note =
+      R"({"type":"rpm","name":"bash","version":"5.1-2.fc40","architecture":"x86_64"})";
+  const Package package = found(module).package;
+  EXPECT_EQ(package.type + " " + package.version, "rpm 5.1-2.fc40");
+  EXPECT_EQ(package.source, ".note.package");
+}
+
+TEST_F(Packages, TellANoteThatIsNone) {
+  usual_database();
+  for (const std::string& note :
+       {std::string("{"), std::string("[1]"), std::string("{\"name\":7}"), std::string("\xff\x80"),
+        std::string(16000, '['), std::string("{\"name\":\"\xff\"}")}) {
+    Module module;
+    module.path = "/bin/bash";
+    module.package_note = note;
+    EXPECT_EQ(found(module).package.name, "bash") << note.substr(0, 20);
+    ASSERT_THAT(problems_, SizeIs(1)) << note.substr(0, 20);
+    EXPECT_THAT(problems_[0], HasSubstr("/bin/bash: its .note.package"));
+  }
+}
+
+// --- apk and pacman: the documented formats; rpm and pacman made by the real tools are in test_packages.py
+
+TEST_F(Packages, ReadTheListOfApk) {
+  root_.write("lib/apk/db/installed",
+              "C:Q1abc=\nP:musl\nV:1.2.4-r2\nA:x86_64\nF:lib\nR:ld-musl-x86_64.so.1\na:0:0:755\n\n"
+              "P:base\nV:3\nA:noarch\nF:\nR:top\nM:0:0:1777\nF:usr/lib\nR:libz.so.1.3\n");
+  const Package package = found("/lib/ld-musl-x86_64.so.1").package;
+  EXPECT_EQ(package.type + " " + package.name + " " + package.version + " " + package.architecture,
+            "apk musl 1.2.4-r2 x86_64");
+  EXPECT_EQ(found("/top").package.name, "base");
+  EXPECT_EQ(found("/usr/lib/libz.so.1.3").package.version, "3");
+  EXPECT_EQ(found("/usr/lib/other").package.name, "");
+  EXPECT_THAT(problems_, IsEmpty());
+}
+
+TEST_F(Packages, ReadTheFoldersOfPacman) {
+  root_.write("var/lib/pacman/local/ALPM_DB_VERSION", "9\n");
+  root_.write("var/lib/pacman/local/zlib-1.3-1/desc",
+              "%NAME%\nzlib\n\n%VERSION%\n1:1.3-1\n\n%ARCH%\nx86_64\n\n");
+  root_.write("var/lib/pacman/local/zlib-1.3-1/files",
+              "%FILES%\nusr/\nusr/lib/\nusr/lib/libz.so.1.3\n\n%BACKUP%\netc/z\tabc\n");
+  root_.write("var/lib/pacman/local/empty-1-1/desc", "%NAME%\nempty\n");
+  const Package package = found("/usr/lib/libz.so.1.3").package;
+  EXPECT_EQ(package.type + " " + package.name + " " + package.version + " " + package.architecture,
+            "alpm zlib 1:1.3-1 x86_64");
+  EXPECT_EQ(found("/etc/z\tabc").package.name, "");
+  EXPECT_THAT(problems_, IsEmpty());
+}
+
+TEST_F(Packages, TellAPacmanPackageWithoutAName) {
+  root_.write("var/lib/pacman/local/zlib-1.3-1/files", "%FILES%\nusr/lib/libz.so.1.3\n");
+  EXPECT_EQ(found("/usr/lib/libz.so.1.3").package.name, "");
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("zlib-1.3-1/desc"));
+}
+
+TEST_F(Packages, SurviveRubbishInEveryDatabase) {
+  std::mt19937 random(4);
+  for (const char* file : {"var/lib/dpkg/status", "var/lib/dpkg/info/a.list",
+                           "var/lib/dpkg/diversions", "lib/apk/db/installed",
+                           "var/lib/pacman/local/a-1-1/files", "var/lib/pacman/local/a-1-1/desc"}) {
+    std::string bytes(100'000, '\0');
+    for (char& byte : bytes) {
+      byte = "\n%:PVFR/ab\xff"[random() % 12];
+    }
+    root_.write(file, bytes);
+  }
+  EXPECT_EQ(found("/usr/lib/libz.so.1.3").package.name, "");
+  for (const std::string& problem : problems_) {
+    EXPECT_LT(problem.size(), 1000u);
+  }
+}
+
+TEST_F(Packages, ReadNoDatabaseOutsideOfTheRoot) {
+  const TemporaryDirectory elsewhere;
+  elsewhere.write("status", "Package: bash\nVersion: 1\n");
+  elsewhere.write("info/bash.list", "/bin/bash\n");
+  std::filesystem::create_directories(root_.path() + "/var/lib");
+  std::filesystem::create_symlink(elsewhere.path(), root_.path() + "/var/lib/dpkg");
+  EXPECT_EQ(found("/bin/bash").package.name, "");
+  std::filesystem::remove(root_.path() + "/var/lib/dpkg");
+  std::filesystem::create_symlink("../../../../../../../.." + elsewhere.path(),
+                                  root_.path() + "/var/lib/dpkg");
+  EXPECT_EQ(found("/bin/bash").package.name, "");
+  std::filesystem::remove(root_.path() + "/var/lib/dpkg");
+  // one that is meant for the root, as its processes see it
+  usual_database();
+  std::filesystem::rename(root_.path() + "/var/lib/dpkg", root_.path() + "/database");
+  std::filesystem::create_symlink("/database", root_.path() + "/var/lib/dpkg");
+  EXPECT_EQ(found("/bin/bash").package.name, "bash");
+}
+
+TEST_F(Packages, TellDatabasesThatAreLinksInCyclesPipesOrHuge) {
+  std::filesystem::create_directories(root_.path() + "/var/lib/dpkg/info");
+  std::filesystem::create_symlink("loop", root_.path() + "/var/lib/dpkg/info/loop.list");
+  std::filesystem::create_symlink("loop.list", root_.path() + "/var/lib/dpkg/info/loop");
+  ASSERT_EQ(::mkfifo((root_.path() + "/var/lib/dpkg/info/pipe.list").c_str(), 0600), 0);
+  list("huge", "");
+  std::filesystem::resize_file(root_.path() + "/var/lib/dpkg/info/huge.list", size_t{1} << 40);
+  list("bash", "/bin/bash\n");
+  status("Package: bash\nVersion: 1\n");
+  EXPECT_EQ(found("/bin/bash").package.name, "bash");
+  ASSERT_THAT(problems_, SizeIs(3));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // A run goes into a file and comes back, whole or cut.
 #include "runner/capture/recording.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>

@@ -111,8 +111,7 @@ TEST(Wire, brings_everything_over) {
   EXPECT_EQ(got->modules[1].soname, "libshop.so.1");
   EXPECT_EQ(got->modules[1].package_note, R"({"name":"shop"})");
   EXPECT_EQ(got->modules[1].symbol_version, "SHOP_1.4");
-  EXPECT_EQ(got->modules[1].compilers,
-            (std::vector<std::string>{"GCC: 12", "clang version 14"}));
+  EXPECT_EQ(got->modules[1].compilers, (std::vector<std::string>{"GCC: 12", "clang version 14"}));
   EXPECT_TRUE(got->modules[1].deleted);
   EXPECT_TRUE(got->modules[1].changed_on_disk);
   EXPECT_EQ(got->soft_errors, sent.soft_errors);
