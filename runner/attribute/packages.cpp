@@ -1,5 +1,7 @@
 #include "runner/attribute/packages.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -89,6 +91,11 @@ Package package_of(const MappedFile& file, Package package) {
   return package;
 }
 
+bool is_gone(const RootDirectory& root) {
+  struct stat status {};
+  return ::fstat(root.fd.get(), &status) != 0 || status.st_nlink == 0;
+}
+
 void ask_databases(RootFiles& root, const std::vector<MappedFile*>& files,
                    std::vector<std::string>& problems) {
   using Database =
@@ -130,6 +137,10 @@ std::vector<std::string> attribute_modules(std::vector<CrashReport>& crashes,
   for (const auto& [directory, files_there] : files_of_root) {
     std::unique_ptr<RootFiles> root;
     if (directory != nullptr) {
+      if (is_gone(*directory)) {
+        problems.push_back("packages of the files in " + directory->name +
+                           " are not known: that root directory was gone when the run had ended");
+      }
       root = std::make_unique<RootFiles>(directory->fd.get(), directory->name);
       ask_databases(*root, files_there, problems);
     }
