@@ -14,7 +14,8 @@
 // The same inode can have other bytes by now. A file that is written over in place shows that by its times: what was
 // written after the death was not what ran. What was written while the process lived may have been mapped before or
 // after; if nobody has read the file since (relatime keeps that much, mount(8)), the mapping is the older of the two.
-// A file that other processes have read meanwhile, or one on a mount that keeps no access times, is believed.
+// A file that other processes have read meanwhile, or one on a mount that keeps no access times, is believed; so is what
+// happens within one tick of the kernel, the grain of file times.
 //
 // Root directories are opened together with the files: whose package a file is, is asked in the root that the process
 // had, at the end of the run, when a container may be gone.
@@ -132,21 +133,19 @@ bool keeps_access_times(int fd) {
 // Why the bytes of the file cannot be those that were mapped, though it is the same inode; empty: they may well be.
 std::string written_over(const struct stat& file, int fd, const Mapping& mapping,
                          const RawCrash& crash) {
-  constexpr int64_t kClockStep = 50'000'000;  // between our clocks and those of file times
   if (mapping.file_offset + (mapping.end - mapping.start) >
       (static_cast<uint64_t>(file.st_size) + kPage - 1) / kPage * kPage) {
     return "it is shorter now than what was mapped of it";
   }
   // utimensat(2) can set the one, and rename(2), link(2) and chmod(2) change the other
   const int64_t written = std::min(nanoseconds(file.st_mtim), nanoseconds(file.st_ctim));
-  if (crash.time != std::chrono::system_clock::time_point() &&
-      written > nanoseconds(crash.time) + kClockStep) {
+  if (crash.time != std::chrono::system_clock::time_point() && written > nanoseconds(crash.time)) {
     return "it was written to after the process had died";
   }
   const bool while_it_lived = crash.started != std::chrono::system_clock::time_point() &&
                               written > nanoseconds(crash.started);
   if (while_it_lived && nanoseconds(file.st_atim) < nanoseconds(file.st_mtim) &&
-      mapping.path != crash.executable && keeps_access_times(fd)) {
+      keeps_access_times(fd)) {
     return "it was written to after it had been mapped";
   }
   return "";

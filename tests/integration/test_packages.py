@@ -191,7 +191,8 @@ class ChangedFiles(OneRun):
         other = self.folder / "other"
         call("cc", *FLAGS, "-Dvisit=call_back", SOURCES / "use_shelf.c", self.folder / LIBRARY, "-Wl,-rpath,$ORIGIN",
              "-o", other)
-        run = harness.run(["sh", "-c", f"{first}; cat {other} >{first}; {first}"], self.folder)
+        # file times have the grain of the kernel's tick, so the second is written in a later one
+        run = harness.run(["sh", "-c", f"{first}; sleep 0.05; cat {other} >{first}; {first}"], self.folder)
         one, two = run.report()["crashes"]
         self.assertTrue(one["modules"][0]["changed_on_disk"])
         self.assertNotIn("function", harness.crashed_thread(one)["frames"][0])

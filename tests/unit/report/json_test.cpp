@@ -155,6 +155,20 @@ TEST(CrashJson, TellsModulesAndPackages) {
                             "architecture": "amd64", "source": "/var/lib/dpkg/status"})"));
 }
 
+TEST(CrashJson, TellsEveryWitnessOfAVersion) {
+  CrashReport report = null_write();
+  Module& module = report.backtrace.modules[0];
+  module.versions = {{"1.4.2", "pkg_config", "/opt/shelf.pc"}, {"1.4", "file_name", ""}};
+  module.compilers = {"GCC: 12.2"};
+  const json shown = record(report)["modules"][0];
+  EXPECT_EQ(shown["version"], "1.4.2");
+  EXPECT_EQ(shown["version_source"], "pkg_config");
+  EXPECT_EQ(shown["versions"],
+            json::parse(R"([{"version": "1.4.2", "source": "pkg_config", "detail": "/opt/shelf.pc"},
+                            {"version": "1.4", "source": "file_name"}])"));
+  EXPECT_EQ(shown["compilers"], json::parse(R"(["GCC: 12.2"])"));
+}
+
 TEST(CrashJson, SaysWhenThePictureIsNotWhole) {
   EXPECT_EQ(record(null_write())["status"], "OK");
   for (const auto spoil : {+[](CrashReport& r) { r.raw.lost_records = 1; },

@@ -60,6 +60,24 @@ TEST(CrashText, ShowsRegistersAndModules) {
   EXPECT_THAT(report, HasSubstr("[vdso], no build-id\n"));
 }
 
+TEST(CrashText, ShowsWhatIsKnownOfAVersionWithoutAPackage) {
+  CrashReport report = null_write();
+  Module& module = report.backtrace.modules[0];
+  module.versions = {{"1.4.2", "pkg_config", "/opt/lib/pkgconfig/shelf.pc"},
+                     {"1.4", "file_name", ""},
+                     {"SHELF_1.2", "symbol_versions", ""},
+                     {"v1.4.2-3-g1a2b3c4-dirty", "git", "/opt"}};
+  module.compilers = {"GCC: 12.2", "clang 14"};
+  module.changed_on_disk = true;
+  EXPECT_THAT(
+      text(report),
+      HasSubstr("null_write (changed on disk),\n"
+                "                1.4.2 by shelf.pc, 1.4 by its name, SHELF_1.2 by its symbols, "
+                "v1.4.2-3-g1a2b3c4-dirty by git,\n"
+                "                d1704d25fbbb72fa95d517b883131828c0883fe9, compiled by GCC: 12.2 "
+                "and clang 14\n"));
+}
+
 TEST(CrashText, FoldsRecursion) {
   const std::string report = text(stack_overflow());
   EXPECT_THAT(report, HasSubstr(" #1   recurse(int) at src/deep.cpp:7:7 [cfi]\n"
