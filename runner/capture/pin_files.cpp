@@ -39,6 +39,7 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <optional>
 
 #include "runner/base/file.h"
@@ -326,12 +327,13 @@ PinnedFiles::iterator newest(PinnedFiles& files, FileKey key) {
 
 void pin_files(RawCrash& crash, PinnedFiles& files) {
   Opener opener(crash, files);
-  for (size_t i = 0; i < crash.mappings.size(); ++i) {
-    const Mapping mapping = crash.mappings[i];
-    if (!mapping.executable || mapping.path.empty() || mapping.modified_ns != 0) {
+  std::map<FileKey, int64_t> modified;  // of the files of this crash
+  for (const Mapping& mapping : crash.mappings) {
+    const FileKey key = file_key(mapping);
+    if (!mapping.executable || mapping.path.empty() || mapping.modified_ns != 0 ||
+        modified.contains(key)) {
       continue;
     }
-    const FileKey key = file_key(mapping);
     auto pinned = newest(files, key);
     if (pinned == files.end()) {
       PinnedFile file = opener.open(mapping);
@@ -349,10 +351,12 @@ void pin_files(RawCrash& crash, PinnedFiles& files) {
       }
       pinned = files.insert_or_assign(now, std::move(file)).first;
     }
-    for (Mapping& same : crash.mappings) {
-      if (file_key(same) == key) {
-        same.modified_ns = pinned->first.modified_ns;
-      }
+    modified[key] = pinned->first.modified_ns;
+  }
+  // All mappings of a file name it the same way, those of its data too.
+  for (Mapping& mapping : crash.mappings) {
+    if (const auto known = modified.find(file_key(mapping)); known != modified.end()) {
+      mapping.modified_ns = known->second;
     }
   }
 }

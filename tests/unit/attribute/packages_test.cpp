@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 
@@ -300,6 +301,17 @@ TEST_F(Packages, TellAPacmanPackageWithoutAName) {
   EXPECT_EQ(found("/usr/lib/libz.so.1.3").package.name, "");
   ASSERT_THAT(problems_, SizeIs(1));
   EXPECT_THAT(problems_[0], HasSubstr("zlib-1.3-1/desc"));
+}
+
+TEST_F(Packages, TellAnRpmDatabaseThatNobodyHereCanRead) {
+  root_.write("usr/lib/sysimage/rpm/Packages.db", "RpmP");
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", "/nonexistent", 1);
+  EXPECT_EQ(found("/usr/lib64/libz.so.1.3").package.name, "");
+  ::setenv("PATH", path.c_str(), 1);
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("rpm is not installed"));
+  EXPECT_THAT(problems_[0], HasSubstr(root_.path() + "/usr/lib/sysimage/rpm/Packages.db"));
 }
 
 TEST_F(Packages, SurviveRubbishInEveryDatabase) {
