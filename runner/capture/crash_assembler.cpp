@@ -86,6 +86,8 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   crash.heap_start = process.start_brk;
   crash.heap_end = process.brk;
   crash.stack_start = process.start_stack;
+  crash.environment_start = process.env_start;
+  crash.environment_end = process.env_end;
   if (process.memory_withheld) {
     note(
         "memory, arguments and registers are withheld: the process ran with other credentials than "

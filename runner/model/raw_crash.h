@@ -137,6 +137,7 @@ struct RawCrash {
   std::vector<EnvironmentVariable>
       environment;                      // those of an allow-list of names, as they were at death
   bool environment_is_initial = false;  // as exec left them: later changes could not be seen
+  uint64_t environment_start = 0, environment_end = 0;  // of the block that exec left on the stack
   uid_t uid = 0, effective_uid = 0;
   gid_t gid = 0;
   pid_t session = 0;             // pid of the session leader; 0: outside our pid namespace

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <string_view>
 
 #include "runner/base/result.h"
 #include "runner/model/pinned_files.h"
@@ -63,8 +62,5 @@ class ImageCache : public ImageSource {
   std::shared_ptr<ElfImage> own_vdso_;
   uint64_t uses_ = 0;
 };
-
-// The vdso of this process; empty: none.
-std::string_view own_vdso_bytes();
 
 }  // namespace crashcrawler

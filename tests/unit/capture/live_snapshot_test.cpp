@@ -164,6 +164,8 @@ TEST(LiveSnapshot, IsATrainWithNothingMissing) {
   EXPECT_GT(crash.time, crash.started);
   EXPECT_LT(crash.time - crash.started, 1h);
   EXPECT_NE(crash.stack_start, 0u);
+  EXPECT_GT(crash.environment_start, crash.stack_start);
+  EXPECT_GT(crash.environment_end, crash.environment_start);
   EXPECT_GE(crash.heap_end, crash.heap_start);
   EXPECT_THAT(crash.auxv, Contains(Field(&std::pair<uint64_t, uint64_t>::first, 33)))
       << "AT_SYSINFO_EHDR";

@@ -1,3 +1,4 @@
+#include "runner/base/vdso.h"
 #include "runner/unwind/elf_image.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+#include "runner/base/vdso.h"
 #include "runner/unwind/image_cache.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+#include "runner/base/vdso.h"
 #include "runner/unwind/modules.h"
 
 #include <elf.h>
