@@ -15,6 +15,7 @@
 #include "runner/launch/sanitizer_options.h"
 #include "runner/launch/supervise.h"
 #include "runner/pipeline_steps.h"
+#include "runner/report/cores.h"
 #include "runner/report/report.h"
 #include "runner/unwind/unwind.h"
 
@@ -45,6 +46,10 @@ Result<int> report_on(Session session, Captured captured, const RunOptions& opti
   for (CrashReport& crash : session.crashes) {
     crash.signature = sign(crash.raw, crash.backtrace);
   }
+
+  // A small core of each crash that is worth one, while its memory is still at hand.
+  write_cores(session, captured.files, options.core_limit, options.output_directory);
+  let_stacks_go(session.crashes);
 
   // The files, then the few lines that a person reads.
   if (const Result<void> written = write_reports(session, options.output_directory); !written) {

@@ -214,9 +214,6 @@ void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtrac
       }
       continue;
     }
-    for (RawThread& thread : report.raw.threads) {
-      thread.stack = {};
-    }
     reports.push_back(std::move(report));
   }
   drop_relayed(reports);
@@ -232,6 +229,14 @@ void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtrac
         unclear.size() == 1
             ? unclear.front()
             : fmt::format("{} (and {} more like this)", unclear.front(), unclear.size() - 1));
+  }
+}
+
+void let_stacks_go(std::vector<CrashReport>& crashes) {
+  for (CrashReport& crash : crashes) {
+    for (RawThread& thread : crash.raw.threads) {
+      thread.stack = {};
+    }
   }
 }
 

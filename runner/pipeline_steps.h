@@ -58,9 +58,12 @@ UnwindLimits unwind_limits_of(const Command& command);
 void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome);
 
 // Pairs each crash with its stacks and judges it; what was no crash after all is left out, and what may have been one is
-// named in soft_errors. The raw stack bytes are let go.
+// named in soft_errors.
 void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtraces,
                   Session& session);
+
+// The reports show no raw stack bytes: they are the bulk of what is in memory.
+void let_stacks_go(std::vector<CrashReport>& crashes);
 
 // Crashes of which a part is missing.
 uint64_t count_truncated(const std::vector<CrashReport>& crashes);

@@ -49,11 +49,11 @@ Result<void> write_all(int fd, std::string_view bytes, const std::string& path) 
   return {};
 }
 
-Result<void> write_file_atomically(const std::string& path, std::string_view bytes) {
+Result<void> write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode) {
   // A file without a name (open(2), O_TMPFILE) leaves nothing behind when we are killed over it.
   const std::string directory = path.substr(0, path.find_last_of('/') + 1);
   UniqueFd nameless(
-      ::open(directory.empty() ? "." : directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644));
+      ::open(directory.empty() ? "." : directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, mode));
   if (nameless) {
     if (Result<void> written = write_all(nameless.get(), bytes, path); !written) {
       return written;
@@ -68,7 +68,7 @@ Result<void> write_file_atomically(const std::string& path, std::string_view byt
   const std::string temporary = path + ".tmp" + std::to_string(::getpid());
   ::unlink(temporary.c_str());
   UniqueFd fd(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd) {
     return errno_error("cannot create " + temporary);
   }

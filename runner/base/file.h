@@ -1,6 +1,8 @@
 // Whole files in and out. Errors carry the path and the text of errno.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -17,6 +19,7 @@ Result<void> write_all(int fd, std::string_view bytes, const std::string& path);
 
 // Writes `path` so that a reader sees the old content or all of the new one, never a part: a
 // temporary file in the same folder, then rename(2). The temporary file is removed on failure.
-Result<void> write_file_atomically(const std::string& path, std::string_view bytes);
+Result<void> write_file_atomically(const std::string& path, std::string_view bytes,
+                                   mode_t mode = 0644);
 
 }  // namespace crashcrawler

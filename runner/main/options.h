@@ -29,6 +29,7 @@ struct RunOptions {
   Sanitizers sanitizers = Sanitizers::leave;
   uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
+  uint64_t core_limit = 64 << 20;          // bytes of all cores together; 0: none is written
   uint32_t ring_bytes = 16 << 20;          // power of two
   std::string record_file;                 // empty: the run is not recorded
   std::string replay_file;                 // empty: `command` is run; else this run is replayed

@@ -1,6 +1,7 @@
 // One crash with everything that is known about it: what the report writers take.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,14 @@ struct SanitizerFinding {
   std::string text;  // of its report what was found in memory: all of it, a line, nothing
 };
 
+// A file that belongs to a crash.
+struct Artifact {
+  std::string type;  // "core"
+  std::string path;  // below the output directory
+  uint64_t size = 0;
+  std::string sha256;  // lower-case hex
+};
+
 struct CrashReport {
   CrashKind kind = CrashKind::signal;
   std::optional<RawSignal>
@@ -41,9 +50,11 @@ struct CrashReport {
       abort_message;  // what the process said before it aborted, in one line; empty: not known
   std::vector<Ancestor> relayed_by;  // which then died of the same signal on purpose, nearest first
   std::string id;  // "0001-null_write-SIGSEGV": unique in the run, only [A-Za-z0-9._-]
-  RawCrash raw;    // stack bytes have been dropped
+  RawCrash raw;    // stack bytes only until the core is written
   Backtrace backtrace;
   Signature signature;
+  std::vector<Artifact> artifacts;
+  std::vector<std::string> soft_errors;  // of making the report
 };
 
 }  // namespace crashcrawler

@@ -1,6 +1,7 @@
 // One run of the wrapper with all its crashes: the value every report is written from.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Session {
   std::string backend;  // "bpf"
   SystemInfo system;
   std::vector<CrashReport> crashes;  // in the order of death
+  uint64_t crashes_without_core = 0;  // although cores were wanted
   std::vector<std::string> soft_errors;
 };
 

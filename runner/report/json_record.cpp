@@ -297,6 +297,20 @@ Json module_json(const Module& module) {
 std::vector<std::string> soft_errors_of(const CrashReport& report) {
   std::vector<std::string> all = report.raw.soft_errors;
   all.insert(all.end(), report.backtrace.soft_errors.begin(), report.backtrace.soft_errors.end());
+  all.insert(all.end(), report.soft_errors.begin(), report.soft_errors.end());
+  return all;
+}
+
+Json artifacts_json(const std::vector<Artifact>& artifacts) {
+  Json all = Json::array();
+  for (const Artifact& artifact : artifacts) {
+    Json json = Json::object();
+    put(json, "type", artifact.type);
+    put(json, "path", artifact.path);
+    json["size"] = artifact.size;
+    put(json, "sha256", artifact.sha256);
+    all.push_back(std::move(json));
+  }
   return all;
 }
 
@@ -326,6 +340,7 @@ std::string crash_json(const CrashReport& report, const Session& session) {
     json["modules"].push_back(module_json(module));
   }
   put(json, "system_info", system_info_json(session.system));
+  put(json, "artifacts", artifacts_json(report.artifacts));
   put_positive(json, "lost_records", static_cast<int64_t>(report.raw.lost_records));
   json["soft_errors"] = soft_errors_of(report);
   return text_of(json);

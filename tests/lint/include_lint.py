@@ -26,6 +26,7 @@ HOMES = [
     ("libdw", r"elfutils/|dwarf\.h", r"PkgConfig::LIBDW", ("unwind",)),
     ("libelf", r"(lib|g)elf\.h", r"PkgConfig::LIBELF", ("unwind",)),
     ("tinyxml2", r"tinyxml2\.h", r"tinyxml2::", ("report",)),
+    ("nettle", r"nettle/", r"PkgConfig::NETTLE", ("report",)),
     ("Boost.Process", r"boost/", r"Boost::", ("launch",)),
     ("CLI11", r"CLI/", r"CLI11::", ("main",)),
     ("spdlog", r"spdlog/", r"spdlog::", ("main", "")),  # errors become words in one place, at the top

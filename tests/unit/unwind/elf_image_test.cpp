@@ -1,10 +1,9 @@
-#include "runner/base/vdso.h"
 #include "runner/unwind/elf_image.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
-#include "runner/unwind/image_cache.h"
+#include "runner/base/vdso.h"
 #include "tests/unit/unwind/programs.h"
 
 namespace crashcrawler {

@@ -1,9 +1,9 @@
-#include "runner/base/vdso.h"
 #include "runner/unwind/image_cache.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include "runner/base/vdso.h"
 #include "tests/unit/unwind/programs.h"
 
 namespace crashcrawler {

@@ -1,4 +1,3 @@
-#include "runner/base/vdso.h"
 #include "runner/unwind/modules.h"
 
 #include <elf.h>
@@ -8,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runner/base/vdso.h"
 #include "tests/unit/unwind/programs.h"
 
 namespace crashcrawler {

@@ -1,0 +1,106 @@
+// A crash that repeats itself ten thousand times needs no ten thousand cores, and making them would take longer than the
+// run. So it is decided before anything is made: of each distinct crash the newest few. They are written in turns, the
+// newest of every distinct crash first, then the second newest; when the room is used up, the oldest of what is repeated
+// has none, and then the oldest at all.
+#include "runner/report/cores.h"
+
+#include <fmt/format.h>
+#include <nettle/sha2.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "runner/base/file.h"
+#include "runner/report/core_file.h"
+
+namespace crashcrawler {
+namespace {
+
+constexpr size_t kOfTheSameCrash = 10;
+constexpr uint64_t kSmallestCore = 4096;  // with less room left nothing is tried any more
+constexpr mode_t kOwnerOnly = 0600;       // it is memory of a process
+
+std::string sha256(std::string_view bytes) {
+  sha256_ctx context;
+  sha256_init(&context);
+  sha256_update(&context, bytes.size(), reinterpret_cast<const uint8_t*>(bytes.data()));
+  std::array<uint8_t, SHA256_DIGEST_SIZE> digest;
+  sha256_digest(&context, digest.size(), digest.data());
+  std::string text;
+  for (const uint8_t byte : digest) {
+    text += fmt::format("{:02x}", byte);
+  }
+  return text;
+}
+
+// All crashes, the most wanted first; `rank`: how many newer ones of the same crash there are.
+struct Candidate {
+  size_t rank;
+  CrashReport* report;
+};
+
+std::vector<Candidate> candidates(std::vector<CrashReport>& crashes) {
+  std::map<std::pair<std::string, std::string>, size_t> seen;
+  std::vector<Candidate> all;
+  for (auto report = crashes.rbegin(); report != crashes.rend(); ++report) {
+    const Signature& signature = report->signature;
+    const size_t rank =
+        signature.hash.empty() ? 0 : seen[{signature.algorithm, signature.hash}]++;
+    all.push_back({rank, &*report});
+  }
+  std::ranges::stable_sort(all, {}, &Candidate::rank);
+  return all;
+}
+
+Result<void> write_core(CrashReport& report, const PinnedFiles& files, uint64_t& room,
+                        const std::string& directory) {
+  const Error no_room{"there was no room left for it (--core-limit)"};
+  if (room < kSmallestCore) {
+    return no_room;
+  }
+  const Result<std::string> core = core_file(report, files);
+  if (!core) {
+    return core.error();
+  }
+  if (core->size() > room) {
+    return no_room;
+  }
+  const std::string path = "crashes/" + report.id + ".core";
+  if (Result<void> written = write_file_atomically(directory + "/" + path, *core, kOwnerOnly);
+      !written) {
+    return written;
+  }
+  room -= core->size();
+  report.artifacts.push_back({"core", path, core->size(), sha256(*core)});
+  return {};
+}
+
+}  // namespace
+
+void write_cores(Session& session, const PinnedFiles& files, uint64_t limit,
+                 const std::string& directory) {
+  if (limit == 0) {
+    return;
+  }
+  if (!session.crashes.empty()) {
+    std::error_code shown_by_writing;
+    std::filesystem::create_directories(directory + "/crashes", shown_by_writing);
+  }
+  uint64_t room = limit;
+  for (const auto& [rank, report] : candidates(session.crashes)) {
+    const Result<void> written =
+        rank < kOfTheSameCrash
+            ? write_core(*report, files, room, directory)
+            : Error{fmt::format("{} newer ones of the same crash have one", kOfTheSameCrash)};
+    if (!written) {
+      report->soft_errors.push_back("there is no core: " + written.error().message);
+      ++session.crashes_without_core;
+    }
+  }
+}
+
+}  // namespace crashcrawler
