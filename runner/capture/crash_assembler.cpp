@@ -36,6 +36,7 @@ struct CrashAssembler::Pending {
   int sender_signal = 0;
   std::chrono::nanoseconds boot_to_wall{};
   std::vector<MemoryRange> argv, report, abort_message;
+  std::vector<uint64_t> auxv;  // as the kernel keeps it
   uint64_t argv_bytes = 0;  // of the whole argument block
   std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
   std::vector<pid_t> threads_by_host_tid;
@@ -59,6 +60,7 @@ struct CrashAssembler::Pending {
   void take(const cc_variable& variable);
   void take(const cc_exit& exit);
   bool take_record(std::string_view record);
+  void split_auxv();
   void split_arguments();
   void finish();
 };
@@ -95,10 +97,7 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   } else if (process.arg_end > process.arg_start) {  // not while execve(2) is at work
     argv_bytes = process.arg_end - process.arg_start;
   }
-  const size_t words = std::min<size_t>(process.auxv_words, CC_AUXV_WORDS);
-  for (size_t i = 0; i + 1 < words && process.auxv[i] != 0; i += 2) {  // ends at AT_NULL
-    crash.auxv.emplace_back(process.auxv[i], process.auxv[i + 1]);
-  }
+  auxv.assign(process.auxv, process.auxv + std::min<size_t>(process.auxv_words, CC_AUXV_WORDS));
 }
 
 void CrashAssembler::Pending::take(const cc_parent& parent) {
@@ -300,6 +299,21 @@ bool CrashAssembler::Pending::take_record(std::string_view record) {
   }
 }
 
+// Its words have the size of those of the process: two of a 32-bit one are in each of ours.
+void CrashAssembler::Pending::split_auxv() {
+  std::vector<uint64_t> words;
+  for (const uint64_t word : auxv) {
+    if (crash.architecture == Architecture::i386) {
+      words.insert(words.end(), {word & UINT32_MAX, word >> 32});
+    } else {
+      words.push_back(word);
+    }
+  }
+  for (size_t i = 0; i + 1 < words.size() && words[i] != 0; i += 2) {  // ends at AT_NULL
+    crash.auxv.emplace_back(words[i], words[i + 1]);
+  }
+}
+
 // The text that begins where `ranges` do, up to its NUL.
 std::string text_in(std::vector<MemoryRange>& ranges) {
   join(ranges);
@@ -331,6 +345,7 @@ void CrashAssembler::Pending::split_arguments() {
 // What has come is put in its place; called again when more came late.
 void CrashAssembler::Pending::finish() {
   if (!completed) {
+    split_auxv();
     split_arguments();
     crash.report_text = text_in(report);
     crash.abort_message = text_in(abort_message);

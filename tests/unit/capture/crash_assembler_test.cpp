@@ -351,6 +351,19 @@ TEST(CrashAssembler, ThirtyTwoBitProcessesAreKnownByTheirCodeSegment) {
             Architecture::i386);
 }
 
+TEST(CrashAssembler, TheAuxiliaryVectorOfA32BitProcessHasTwoWordsInEachOfOurs) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.auxv[0] = uint64_t{0x56555034} << 32 | 3;  // AT_PHDR
+  process.auxv[1] = uint64_t{0xf7fc0000} << 32 | 33;
+  process.auxv_words = CC_AUXV_WORDS;
+  auto thread = record_of<cc_thread>(CC_RECORD_THREAD);
+  thread.flags = CC_THREAD_CRASHED;
+  thread.registers.cs = 0x23;
+  EXPECT_THAT(assemble({bytes_of(process), bytes_of(thread), exit_record()})[0].auxv,
+              ElementsAre(std::pair<uint64_t, uint64_t>(3, 0x56555034),
+                          std::pair<uint64_t, uint64_t>(33, 0xf7fc0000)));
+}
+
 TEST(CrashAssembler, EveryLengthOfEveryRecordIsSurvivedAndMarked) {
   for (const std::string& record : whole_train()) {
     for (size_t length = 0; length < record.size(); length += length < 64 ? 1 : 61) {
