@@ -121,6 +121,7 @@ std::string assemble(const std::string& notes, const CoreMemory& memory, bool is
   header.e_ident[EI_CLASS] = is_64_bit ? ELFCLASS64 : ELFCLASS32;
   header.e_ident[EI_DATA] = ELFDATA2LSB;
   header.e_ident[EI_VERSION] = EV_CURRENT;
+  header.e_ident[EI_OSABI] = ELFOSABI_LINUX;  // lldb knows no other sign when there is no mapping
   header.e_version = EV_CURRENT;
   header.e_type = ET_CORE;
   header.e_machine = is_64_bit ? EM_X86_64 : EM_386;

@@ -3,7 +3,8 @@
     gdb -nx -batch -ex 'python JOBS = "FILE"' -x gdb_backtraces.py
 
 FILE holds a list of [executable, core]. Written for each: {"core", "threads": {tid: [frame]}, "libraries"}, a frame
-being [address, file, function, start of the function], inlined functions left out; or {"core", "error"}.
+being [address, file, function, start of the function], without inlined functions and without the tail calls that gdb
+derives from DW_TAG_call_site; or {"core", "error"}.
 """
 
 import json
@@ -31,7 +32,7 @@ def frames_of(thread):
     frames = []
     frame = gdb.newest_frame()
     while frame is not None and len(frames) < FRAMES:
-        if frame.type() != gdb.INLINE_FRAME:
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
             file = gdb.solib_name(frame.pc()) or gdb.current_progspace().filename
             frames.append([frame.pc(), file, frame.name(), start_of(frame)])
         try:
