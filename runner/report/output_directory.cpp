@@ -5,14 +5,16 @@
 //  beginning, junit.xml a
 //    suite of that name. A file of one of our top-level names that does not is somebody else's, and
 //    the run is refused before it starts, because writing would replace it.
-//  * crashes/<id>.txt and <id>.core are ours when <id>.json is; <id>.json is therefore written
-//  first and removed last,
+//  * crashes/<id>.txt and <id>.core are ours when <id>.json is; <id>.json is therefore removed
+//  last and written before the text,
 //    so that a run killed in between leaves nothing that the next one does not recognise.
+//  * crashes/<id>.core, which is written earlier, also has our mark in its first note.
 //  * "<name>.tmp<number>" of a name of ours, empty or with our mark, is what a killed
 //  write_file_atomically() leaves.
 //
 // Everything else in there stays. Links are never followed: who can write into the directory could
 // point them anywhere.
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@
 #include <vector>
 
 #include "runner/base/unique_fd.h"
+#include "runner/report/core_notes.h"
 #include "runner/report/report.h"
 
 namespace crashcrawler {
@@ -61,6 +64,11 @@ bool is_our_json(const std::string& path) {
 
 bool is_our_xml(const std::string& path) {
   return contains(beginning(path), "<testsuites name=\"crashcrawler\"");
+}
+
+bool is_our_core(const std::string& path) {
+  const std::string text = beginning(path);
+  return text.starts_with(ELFMAG) && contains(text, kCoreMark);
 }
 
 bool is_empty_file(const std::string& path) {
@@ -140,10 +148,11 @@ Result<void> remove_old_crashes(const std::string& directory) {
       continue;
     }
     const bool unfinished = name != entry.filename() &&
-                            (extension == ".json" || extension == ".txt") &&
+                            (extension == ".json" || extension == ".txt" || extension == ".core") &&
                             (is_empty_file(entry) || is_our_json(entry));
     const bool beside_record = (extension == ".txt" || extension == ".core") && is_our_json(record);
-    if (unfinished || beside_record) {
+    const bool is_core = extension == ".core" && is_our_core(entry);
+    if (unfinished || beside_record || is_core) {
       if (Result<void> removed = remove_file(entry); !removed) {
         return removed;
       }

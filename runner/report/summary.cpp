@@ -170,6 +170,10 @@ TextLines troubles(const Session& session) {
         records == 0 ? "" : " (" + counted(records, "record", "records") + " lost)";
     lines.push_back(counted(health.truncated, "crash is", "crashes are") + " not complete" + lost);
   }
+  if (session.crashes_without_core > 0) {
+    lines.push_back(counted(session.crashes_without_core, "crash has", "crashes have") +
+                    " no core; the report of each says why");
+  }
   append_list(lines, "limited: ", health.degraded, kDegradations);
   append_list(lines, "problem: ", session.soft_errors, kSoftErrors);
   return lines;

@@ -25,14 +25,14 @@ import harness
 PROGRAMS = [tuple(line.split(maxsplit=2)) for line in pathlib.Path(sys.argv[1]).read_text().splitlines()]
 BY_NAME = {(behaviour, flavour): program for behaviour, flavour, program in PROGRAMS}
 PLAIN = BY_NAME["null_write", "O2_nopie"]
+CRASHCRAWLER = pathlib.Path(os.environ["CRASHCRAWLER_TEST_CRASHCRAWLER"])
 DEBUGGER_TIME = 240  # seconds for all cores
 SMALL_CORE, SMALL_JSON = 100 << 10, 64 << 10  # bytes, for a plain C program with one thread
 
 # Where a debugger shows another stack than the report, and why. Nothing else may differ, and each of these has to.
-DIFFERENCES = {
-    ("gdb", "breakpoint_trap"): "gdb takes the address behind int3 for that of the next instruction, which belongs to the "
-                                "next function or to none; it does so with the kernel's core, too",
-}
+BEHIND_INT3 = ("the address behind int3 is taken for that of the next instruction, which belongs to the next function or to "
+               "none; so it is with the kernel's core")
+DIFFERENCES = {("gdb", "breakpoint_trap"): BEHIND_INT3, ("lldb", "breakpoint_trap"): BEHIND_INT3}
 # Whose files cannot be seen from outside under the names that the process knew.
 UNREACHABLE = {"overlay_root": "its root was an overlay that is gone", "private_mount": "its mount is gone"}
 
@@ -127,7 +127,7 @@ def look_with_lldb(found):
     """The same. As text: Debian 12 ships lldb's Python module with links that lead nowhere."""
     commands = ROOT / "commands"
     lines = ['settings set frame-format "F|${frame.pc}|${frame.sp}|{${module.file.fullpath}}|{${function.name-without-args}}'
-             '|{${function.pc-offset}}|{${frame.is-artificial}}|\\n"',
+             '|{${function.pc-offset}}|\\n"',
              'settings set thread-format "T|${thread.id%tid}|\\n"', 'settings set thread-stop-format "T|${thread.id%tid}|\\n"']
     for crash in found:
         lines += [f'target create "{crash.executable}" --core "{crash.core}"', "bt all", "target delete --all"]
@@ -142,14 +142,14 @@ def look_with_lldb(found):
         elif word.startswith("T|"):
             frames, stack_pointer = threads.setdefault(int(word.split("|")[1], 0), []), None
         elif word.startswith("F|"):
-            _, address, pointer, file, function, offset, artificial, _ = word.split("|")
-            if artificial:
-                continue  # a tail call that lldb derives from DW_TAG_call_site
-            if pointer == stack_pointer:  # the function that the last one is inlined into
-                frames[-1] = frames[-1]._replace(function=function, start=None)
-            else:
-                start = int(address, 16) - int(offset.replace("+", "")) if offset else None
-                frames.append(Frame(int(address, 16), file, function, start))
+            _, address, pointer, file, function, offset, _ = word.split("|")
+            start = int(address, 16) - int(offset.replace("+", "")) if offset else None
+            frame = Frame(int(address, 16), file, function, start)
+            if pointer != stack_pointer:
+                frames.append(frame)
+            elif frames[-1].start != start:  # that was a tail call, which lldb derives from DW_TAG_call_site
+                frames[-1] = frame
+            # else the function that the one before is inlined into
             stack_pointer = pointer
     return result
 
@@ -219,6 +219,159 @@ class Debuggers(unittest.TestCase):
             self.assertEqual(bool(crash.core), not errors, crash.name)
         self.assertEqual([crash.name for crash in crashes() if not crash.core], [])
         self.assertGreaterEqual({crash.behaviour for crash in crashes()}, set(UNREACHABLE))
+
+
+class Content(unittest.TestCase):
+    def run_plain(self, *options, program=PLAIN, **arguments):
+        folder = self.enterContext(harness.TemporaryFolder())
+        outcome = harness.run(program if isinstance(program, list) else [program], folder, *options, **arguments)
+        return outcome, outcome.report()
+
+    def test_it_is_the_owner_s_and_is_what_the_report_says(self):
+        outcome, report = self.run_plain()
+        (artifact,) = report["crashes"][0]["artifacts"]
+        core = outcome.output_dir / artifact["path"]
+        self.assertEqual(core.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(artifact["size"], core.stat().st_size)
+        self.assertEqual(artifact["sha256"], hashlib.sha256(core.read_bytes()).hexdigest())
+        harness.validate(report)
+
+    def test_of_the_environment_only_what_the_report_shows_is_in_it(self):
+        environment = {**os.environ, "DATABASE_PASSWORD": "correct-horse", "TZ": "Mars/Olympus"}
+        outcome, report = self.run_plain(env=environment)
+        core = (outcome.output_dir / report["crashes"][0]["artifacts"][0]["path"]).read_bytes()
+        self.assertNotIn(b"correct-horse", core)
+        self.assertNotIn(b"DATABASE_PASSWORD", core)
+        self.assertIn(b"TZ=Mars/Olympus", core)
+        self.assertIn(PLAIN.encode(), core)  # its arguments stay
+
+    def test_sizes_of_a_plain_program(self):
+        outcome, report = self.run_plain()
+        files = outcome.output_dir / "crashes" / report["crashes"][0]["id"]
+        core, record = (files.with_name(files.name + suffix).stat().st_size for suffix in (".core", ".json"))
+        print(f"null_write, one thread: core {core} bytes, JSON {record} bytes")
+        self.assertLessEqual(core, SMALL_CORE)
+        self.assertLessEqual(record, SMALL_JSON)
+
+    def test_sizes_next_to_the_kernel_s_core(self):
+        pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
+        if pattern.startswith("|") or "/" in pattern or "%" in pattern:
+            self.skipTest(f"core_pattern is no plain file name: {pattern}")
+        if resource.getrlimit(resource.RLIMIT_CORE)[1] != resource.RLIM_INFINITY:
+            self.skipTest("RLIMIT_CORE cannot be raised")
+        unlimited = ["sh", "-c", 'ulimit -c unlimited && exec "$0"', PLAIN]
+        outcome, report = self.run_plain("--keep-core", program=unlimited)
+        (theirs,) = outcome.output_dir.parent.glob(pattern + "*")
+        ours_size = report["crashes"][0]["artifacts"][0]["size"]
+        print(f"null_write: our core {ours_size} bytes, the kernel's {theirs.stat().st_size} "
+              f"({theirs.stat().st_blocks * 512} on disk)")
+        self.assertLess(ours_size, theirs.stat().st_size)
+
+    def test_a_second_run_takes_the_old_cores_away(self):
+        folder = self.enterContext(harness.TemporaryFolder())
+        harness.run([PLAIN], folder)
+        outcome = harness.run(["true"], folder)
+        self.assertEqual(list((outcome.output_dir / "crashes").glob("*")), [])
+
+
+class Limit(unittest.TestCase):
+    CRASHES = 13  # of one program; ten newest are kept
+
+    def crash_often(self, *options):
+        folder = self.enterContext(harness.TemporaryFolder())
+        script = 'for i in $(seq "$1"); do "$0"; done; "$2"; true'
+        command = ["sh", "-c", script, PLAIN, str(self.CRASHES), BY_NAME["divide_by_zero", "O2_nopie"]]
+        outcome = harness.run(command, folder, *options)
+        crashes = outcome.report()["crashes"]
+        self.assertEqual(len(crashes), self.CRASHES + 1, outcome)
+        files = {path.name for path in (outcome.output_dir / "crashes").glob("*.core")}
+        self.assertEqual(files, {pathlib.Path(file["path"]).name for crash in crashes for file in crash.get("artifacts", [])})
+        return outcome, crashes
+
+    def test_of_the_same_crash_the_newest_are_kept(self):
+        outcome, crashes = self.crash_often()
+        self.assertEqual(["artifacts" in crash for crash in crashes], 3 * [False] + 11 * [True])
+        self.assertIn("10 newer ones of the same crash", crashes[0]["soft_errors"][-1])
+        self.assertIn("3 crashes have no core", outcome.stderr)
+
+    def test_the_oldest_of_the_repeated_crash_gives_way_first(self):
+        size = self.crash_often()[1][-2]["artifacts"][0]["size"]
+        outcome, crashes = self.crash_often("--core-limit", str(3 * size))
+        self.assertEqual(["artifacts" in crash for crash in crashes][-3:], [True, True, True])
+        self.assertNotIn("artifacts", crashes[-4])
+        self.assertIn("--core-limit", crashes[-4]["soft_errors"][-1])
+        total = sum(path.stat().st_size for path in (outcome.output_dir / "crashes").glob("*.core"))
+        self.assertLessEqual(total, 3 * size)
+
+    def test_none_are_written_when_none_are_wanted(self):
+        outcome, crashes = self.crash_often("--core-limit", "0")
+        self.assertFalse(any("artifacts" in crash or crash["soft_errors"] for crash in crashes))
+        self.assertNotIn("no core", outcome.stderr)
+
+
+class Program(unittest.TestCase):
+    """crashcrawler show and crashcrawler gdb."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = cls.enterClassContext(harness.TemporaryFolder())
+        cls.program = cls.folder / "program"
+        shutil.copy(PLAIN, cls.program)
+        cls.outcome = harness.run([cls.program], cls.folder)
+        cls.crash = cls.outcome.report()["crashes"][0]
+
+    def call(self, *arguments, output_dir=None, **environment):
+        command = [str(CRASHCRAWLER), arguments[0], "--output-dir", str(output_dir or self.outcome.output_dir), *arguments[1:]]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60)
+
+    def assert_refused(self, process, words, status=1):
+        self.assertEqual(process.returncode, status, process)
+        self.assertRegex(process.stderr, r"\Acrashcrawler: [^\n]*\n\Z")
+        self.assertIn(words, process.stderr)
+
+    def test_show(self):
+        listing = self.call("show")
+        self.assertEqual(listing.returncode, 0, listing)
+        self.assertIn(self.crash["id"], listing.stdout)
+        text = (self.outcome.output_dir / "crashes" / (self.crash["id"] + ".txt")).read_text()
+        for name in ("1", self.crash["id"], "0001-"):
+            self.assertEqual(self.call("show", name).stdout, text)
+
+    def test_gdb_opens_the_core(self):
+        if reason := missing_debugger("gdb"):
+            self.skipTest(reason)
+        process = self.call("gdb", "1", "--", "-batch", "-nx", "-ex", "bt")
+        self.assertEqual(process.returncode, 0, process)
+        self.assertIn("write_through_null", process.stdout)
+        self.assertNotIn("libthread_db", process.stdout + process.stderr)
+        printed = self.call("gdb", "--print", "1", "--", "-batch", "-nx", "-ex", "bt").stdout
+        shell = subprocess.run(["sh", "-c", printed], capture_output=True, text=True, timeout=60)
+        self.assertIn("write_through_null", shell.stdout)
+
+    def test_what_is_not_there_is_said(self):
+        self.assert_refused(self.call("show", "nothing"), self.crash["id"])
+        self.assert_refused(self.call("gdb", "2"), "there are 1")
+        self.assert_refused(self.call("show", output_dir="/nonexistent"), "there is no report")
+        self.assert_refused(self.call("gdb", "1", PATH="/nonexistent"), "cannot start gdb", status=127)
+        self.assertEqual(self.call("sing").returncode, 2)
+
+    def test_another_program_in_its_place_is_not_shown(self):
+        shutil.copy(BY_NAME["null_call", "O2_nopie"], self.program)
+        self.addCleanup(shutil.copy, PLAIN, self.program)
+        self.assert_refused(self.call("gdb", "--print", "1"), "has changed since the crash")
+        self.assertEqual(self.call("gdb", "--print", "--executable", PLAIN, "1").returncode, 0)
+        self.program.unlink()
+        self.assert_refused(self.call("gdb", "--print", "1"), "cannot open the program")
+
+    def test_control_characters_do_not_reach_the_terminal(self):
+        copy = self.folder / "copy"
+        shutil.copytree(self.outcome.output_dir, copy)
+        (copy / "crashes" / (self.crash["id"] + ".txt")).write_text("\x1b[2Jgone\n")
+        self.assertNotIn("\x1b", self.call("show", "1", output_dir=copy).stdout)
+        report = json.loads((copy / "report.json").read_text())
+        report["crashes"][0]["artifacts"][0]["path"] = "../../etc/passwd"
+        (copy / "report.json").write_text(json.dumps(report))
+        self.assert_refused(self.call("gdb", "1", output_dir=copy), "not followed")
 
 
 if __name__ == "__main__":

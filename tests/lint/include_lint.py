@@ -17,6 +17,7 @@ STAGES = ("launch", "capture", "unwind", "attribute", "classify", "report")
 MAY_INCLUDE = {
     "base": (),
     "model": ("base",),
+    "results": ("model", "base"),
     **{stage: ("model", "base") for stage in STAGES},
 }
 
