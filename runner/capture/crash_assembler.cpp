@@ -37,7 +37,7 @@ struct CrashAssembler::Pending {
   std::chrono::nanoseconds boot_to_wall{};
   std::vector<MemoryRange> argv, report, abort_message;
   std::vector<uint64_t> auxv;  // as the kernel keeps it
-  uint64_t argv_bytes = 0;  // of the whole argument block
+  uint64_t argv_bytes = 0;     // of the whole argument block
   std::vector<std::pair<pid_t, std::vector<MemoryRange>>> stacks;
   std::vector<pid_t> threads_by_host_tid;
   std::map<std::pair<uint32_t, uint64_t>, File> files;

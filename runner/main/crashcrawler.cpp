@@ -86,11 +86,11 @@ Result<std::string> program_of(const ListedCrash& crash, const Options& options)
     return image.error();
   }
   if (!crash.build_id.empty() && (*image)->build_id() != crash.build_id) {
-    return Error{fmt::format("{} has changed since the crash: its build-id is {}, then it was {}; "
-                             "name the old one with --executable",
-                             brief(path, kLongestLine),
-                             (*image)->build_id().empty() ? "absent" : (*image)->build_id(),
-                             brief(crash.build_id, kLongestLine))};
+    return Error{fmt::format(
+        "{} has changed since the crash: its build-id is {}, then it was {}; "
+        "name the old one with --executable",
+        brief(path, kLongestLine), (*image)->build_id().empty() ? "absent" : (*image)->build_id(),
+        brief(crash.build_id, kLongestLine))};
   }
   return path;
 }
@@ -117,8 +117,10 @@ Result<void> start_gdb(const Options& options) {
   if (!program) {
     return program.error();
   }
-  // libthread_db reads the memory of the C library, which is not in the core; gdb does without.
-  std::vector<std::string> command{"gdb", "-q", "-iex", "set auto-load libthread-db off"};
+  // libthread_db reads the memory of the C library, which is not in the core: not found, it costs one line of warning
+  // instead of ten, and gdb does without.
+  std::vector<std::string> command{"gdb", "-q", "-iex",
+                                   "set libthread-db-search-path /nonexistent"};
   if (!options.sysroot.empty()) {
     command.insert(command.end(), {"-iex", "set sysroot " + options.sysroot, "-iex",
                                    "set debug-file-directory " + options.sysroot +
@@ -154,8 +156,9 @@ void declare_options(CLI::App& app, Options& options) {
   CLI::App* gdb_command =
       app.add_subcommand("gdb", "Start gdb on the core of a crash and the program that crashed");
   for (CLI::App* command : {show_command, gdb_command}) {
-    command->add_option("--output-dir", options.output_directory,
-                        "Where the reports are (default: crashcrawler-out)")
+    command
+        ->add_option("--output-dir", options.output_directory,
+                     "Where the reports are (default: crashcrawler-out)")
         ->type_name("DIR");
     command->footer("Exit status: see crashcrawler --help");
   }
@@ -164,7 +167,8 @@ void declare_options(CLI::App& app, Options& options) {
   gdb_command->add_option("ID", options.id, "Number, id, or the beginning of an id")
       ->type_name("")
       ->required();
-  gdb_command->add_option("gdb-arguments", options.gdb_arguments, "After --: more arguments for gdb")
+  gdb_command
+      ->add_option("gdb-arguments", options.gdb_arguments, "After --: more arguments for gdb")
       ->type_name("");
   gdb_command
       ->add_option("--sysroot", options.sysroot,

@@ -160,11 +160,12 @@ void declare_options(CLI::App& app, RunOptions& options) {
   declare(
       app, "--thread-stack-size", "BYTES", "Stack kept of each other thread (default: 16K)",
       [&options](const std::string& word) { options.thread_stack_bytes = parse_stack_size(word); });
-  declare(app, "--core-limit", "BYTES",
-          "What the small cores of all crashes may take together; 0: none is written (default: 64M)",
-          [&options](const std::string& word) {
-            options.core_limit = parse_size(word, 0, uint64_t{1} << 40);
-          });
+  declare(
+      app, "--core-limit", "BYTES",
+      "What the small cores of all crashes may take together; 0: none is written (default: 64M)",
+      [&options](const std::string& word) {
+        options.core_limit = parse_size(word, 0, uint64_t{1} << 40);
+      });
   declare(app, "--ring-size", "BYTES",
           "Buffer between the kernel and us, rounded up to a power of two (default: 16M)",
           [&options](const std::string& word) { options.ring_bytes = parse_ring_size(word); });

@@ -21,7 +21,7 @@ struct Session {
   Health health;
   std::string backend;  // "bpf"
   SystemInfo system;
-  std::vector<CrashReport> crashes;  // in the order of death
+  std::vector<CrashReport> crashes;   // in the order of death
   uint64_t crashes_without_core = 0;  // although cores were wanted
   std::vector<std::string> soft_errors;
 };

@@ -26,8 +26,9 @@ class FieldWriter {
   FieldWriter& u16(uint64_t value) { return number(value, 2); }
   FieldWriter& u32(uint64_t value) { return number(value, 4); }
   FieldWriter& word(uint64_t value) { return number(value, word_); }
-  FieldWriter& text(std::string_view text);                // with its NUL
-  FieldWriter& text(std::string_view text, size_t size);   // cut so that a NUL remains, padded with NULs
+  FieldWriter& text(std::string_view text);  // with its NUL
+  FieldWriter& text(std::string_view text,
+                    size_t size);  // cut so that a NUL remains, padded with NULs
   FieldWriter& raw(std::string_view bytes);
   FieldWriter& align(size_t size);
   FieldWriter& align_to_word() { return align(word_); }

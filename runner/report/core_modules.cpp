@@ -165,9 +165,8 @@ bool CoreModules::add_to(CoreMemory& memory) const {
 // The one that execve(2) started, by its entry point.
 const Module* CoreModules::executable() const {
   const uint64_t entry = auxiliary(raw_, AT_ENTRY).value_or(0);
-  const auto found = std::ranges::find_if(modules_, [&](const Module& module) {
-    return entry >= module.base && entry < module.end;
-  });
+  const auto found = std::ranges::find_if(
+      modules_, [&](const Module& module) { return entry >= module.base && entry < module.end; });
   return found == modules_.end() ? nullptr : &*found;
 }
 
@@ -178,8 +177,8 @@ bool CoreModules::add_list(CoreMemory& memory) const {
     return false;
   }
   const uint64_t address = free_page(link_map(0).size());
-  std::string dynamic = read_at(fds_.at(program), headers->second.dynamic_offset,
-                                headers->second.dynamic_size);
+  std::string dynamic =
+      read_at(fds_.at(program), headers->second.dynamic_offset, headers->second.dynamic_size);
   const bool pointed = raw_.architecture == Architecture::i386
                            ? point_debug_entry<Elf32_Dyn>(dynamic, address)
                            : point_debug_entry<Elf64_Dyn>(dynamic, address);
@@ -197,8 +196,9 @@ std::string CoreModules::link_map(uint64_t address) const {
   std::vector<const Module*> order;
   for (const Module& module : modules_) {
     const auto known = headers_.find(&module);
-    const bool is_listed = known == headers_.end() ? module.path.starts_with('/')  // gone, or replaced
-                                                   : known->second.dynamic_size != 0;
+    const bool is_listed = known == headers_.end()
+                               ? module.path.starts_with('/')  // gone, or replaced
+                               : known->second.dynamic_size != 0;
     if (is_listed && &module != program) {
       order.push_back(&module);
     }

@@ -19,7 +19,7 @@ namespace crashcrawler {
 struct ElfHeaders {
   std::string first_page;
   uint64_t dynamic_address = 0, dynamic_offset = 0, dynamic_size = 0;  // PT_DYNAMIC; size 0: none
-  std::vector<std::pair<uint64_t, uint64_t>> writable;                 // PT_LOADs: start and end, whole pages
+  std::vector<std::pair<uint64_t, uint64_t>> writable;  // PT_LOADs: start and end, whole pages
 };
 
 // The headers of `fd`; nothing when it is no ELF file or its program headers are not in its first page, where every

@@ -8,7 +8,7 @@ namespace crashcrawler {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr size_t kSiginfoSize = 128;  // of siginfo_t
+constexpr size_t kSiginfoSize = 128;                   // of siginfo_t
 constexpr size_t kNameSize = 16, kArgumentsSize = 80;  // ELF_PRARGSZ, <sys/procfs.h>
 
 using Fields = FieldWriter;
@@ -17,17 +17,19 @@ using Fields = FieldWriter;
 void write_registers(Fields& fields, const Registers& r, Architecture architecture) {
   if (architecture == Architecture::i386) {
     // The data segments of 32-bit programs are the flat one, and %gs holds the TLS; neither is captured.
-    for (const uint64_t value : {r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rax, r.ss, r.ss,
-                                 uint64_t{0}, uint64_t{0}, r.orig_rax, r.rip, r.cs, r.rflags, r.rsp,
-                                 r.ss}) {
+    for (const uint64_t value :
+         {r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rax, r.ss, r.ss, uint64_t{0}, uint64_t{0},
+          r.orig_rax, r.rip, r.cs, r.rflags, r.rsp, r.ss}) {
       fields.word(value);
     }
     return;
   }
-  for (const uint64_t value :
-       {r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx,
-        r.rsi, r.rdi, r.orig_rax, r.rip, r.cs, r.rflags, r.rsp, r.ss, r.fs_base, r.gs_base,
-        uint64_t{0}, uint64_t{0}, uint64_t{0}, uint64_t{0}}) {  // ds es fs gs: 0 in 64-bit code
+  for (const uint64_t value : {r.r15,       r.r14,      r.r13,     r.r12,       r.rbp,
+                               r.rbx,       r.r11,      r.r10,     r.r9,        r.r8,
+                               r.rax,       r.rcx,      r.rdx,     r.rsi,       r.rdi,
+                               r.orig_rax,  r.rip,      r.cs,      r.rflags,    r.rsp,
+                               r.ss,        r.fs_base,  r.gs_base, uint64_t{0}, uint64_t{0},
+                               uint64_t{0}, uint64_t{0}}) {  // ds es fs gs: 0 in 64-bit code
     fields.word(value);
   }
 }
@@ -37,8 +39,8 @@ std::string thread_status(const CrashReport& report, const ThreadBacktrace& thre
   const RawCrash& raw = report.raw;
   const int signal = thread.crashed ? raw.signal.number : 0;
   Fields fields(raw.architecture);
-  fields.u32(signal).u32(0).u32(0);                           // pr_info
-  fields.u16(signal).align_to_word().word(0).word(0);         // pr_cursig, pr_sigpend, pr_sighold
+  fields.u32(signal).u32(0).u32(0);                    // pr_info
+  fields.u16(signal).align_to_word().word(0).word(0);  // pr_cursig, pr_sigpend, pr_sighold
   fields.u32(thread.tid).u32(raw.parent_pid).u32(raw.pid).u32(raw.session);
   for (int i = 0; i < 8; ++i) {  // four times of struct timeval: not known
     fields.word(0);
@@ -83,7 +85,8 @@ std::string auxiliary_vector(const RawCrash& raw) {
 
 // Only what a debugger may read from the file in place of memory: of a .data section it would show
 // what was there before the program began, and not say so.
-std::string mapped_files(const RawCrash& raw, const PinnedFiles& files, const CoreModules& modules) {
+std::string mapped_files(const RawCrash& raw, const PinnedFiles& files,
+                         const CoreModules& modules) {
   Fields ranges(raw.architecture), names(raw.architecture);
   uint64_t count = 0;
   for (const Mapping& mapping : raw.mappings) {
@@ -101,7 +104,8 @@ std::string mapped_files(const RawCrash& raw, const PinnedFiles& files, const Co
 }
 
 // Elf64_Nhdr and Elf32_Nhdr are the same; name and content are padded to 4 bytes in both.
-void add_note(std::string& notes, std::string_view owner, uint32_t type, const std::string& content) {
+void add_note(std::string& notes, std::string_view owner, uint32_t type,
+              const std::string& content) {
   Fields fields(Architecture::x86_64);
   fields.u32(owner.size() + 1).u32(content.size()).u32(type).text(owner).align(4);
   notes += fields.raw(content).align(4).take();

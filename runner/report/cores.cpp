@@ -48,8 +48,7 @@ std::vector<Candidate> candidates(std::vector<CrashReport>& crashes) {
   std::vector<Candidate> all;
   for (auto report = crashes.rbegin(); report != crashes.rend(); ++report) {
     const Signature& signature = report->signature;
-    const size_t rank =
-        signature.hash.empty() ? 0 : seen[{signature.algorithm, signature.hash}]++;
+    const size_t rank = signature.hash.empty() ? 0 : seen[{signature.algorithm, signature.hash}]++;
     all.push_back({rank, &*report});
   }
   std::ranges::stable_sort(all, {}, &Candidate::rank);

@@ -74,11 +74,11 @@ ListedCrash crash_of(const Json& json) {
 // A regular file crashes/`name`, opened without following a link, neither there nor to the folder.
 Result<UniqueFd> open_file(const std::string& directory, const std::string& name) {
   const std::string path = directory + "/crashes/" + name;
-  const UniqueFd folder(::open((directory + "/crashes").c_str(),
-                               O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  UniqueFd file(folder ? ::openat(folder.get(), name.c_str(),
-                                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-                       : -1);
+  const UniqueFd folder(
+      ::open((directory + "/crashes").c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd file(
+      folder ? ::openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+             : -1);
   if (!file) {
     return errno_error("cannot open " + path);
   }
@@ -126,8 +126,8 @@ Result<std::vector<ListedCrash>> list_crashes(const std::string& directory, size
   for (const Json& entry : array_at(json, "crashes")) {
     crashes.push_back(crash_of(entry));
     if (!is_id(crashes.back().id)) {
-      return Error{fmt::format("{}: the id of crash {} cannot be the name of a file", path,
-                               crashes.size())};
+      return Error{
+          fmt::format("{}: the id of crash {} cannot be the name of a file", path, crashes.size())};
     }
   }
   return crashes;

@@ -147,9 +147,10 @@ def look_with_lldb(found):
             frame = Frame(int(address, 16), file, function, start)
             if pointer != stack_pointer:
                 frames.append(frame)
-            elif frames[-1].start != start:  # that was a tail call, which lldb derives from DW_TAG_call_site
+            elif frames[-1].function == function:  # what the last one is inlined into
+                frames[-1] = frames[-1]._replace(start=start)
+            else:  # the last one was a tail call, which lldb derives from DW_TAG_call_site
                 frames[-1] = frame
-            # else the function that the one before is inlined into
             stack_pointer = pointer
     return result
 
@@ -296,12 +297,13 @@ class Limit(unittest.TestCase):
 
     def test_the_oldest_of_the_repeated_crash_gives_way_first(self):
         size = self.crash_often()[1][-2]["artifacts"][0]["size"]
-        outcome, crashes = self.crash_often("--core-limit", str(3 * size))
+        limit = 3 * size + size // 2  # a page more or less of stack is chance
+        outcome, crashes = self.crash_often("--core-limit", str(limit))
         self.assertEqual(["artifacts" in crash for crash in crashes][-3:], [True, True, True])
         self.assertNotIn("artifacts", crashes[-4])
         self.assertIn("--core-limit", crashes[-4]["soft_errors"][-1])
         total = sum(path.stat().st_size for path in (outcome.output_dir / "crashes").glob("*.core"))
-        self.assertLessEqual(total, 3 * size)
+        self.assertLessEqual(total, limit)
 
     def test_none_are_written_when_none_are_wanted(self):
         outcome, crashes = self.crash_often("--core-limit", "0")
@@ -343,7 +345,7 @@ class Program(unittest.TestCase):
         process = self.call("gdb", "1", "--", "-batch", "-nx", "-ex", "bt")
         self.assertEqual(process.returncode, 0, process)
         self.assertIn("write_through_null", process.stdout)
-        self.assertNotIn("libthread_db", process.stdout + process.stderr)
+        self.assertNotIn("couldn't activate thread debugging", process.stdout + process.stderr)
         printed = self.call("gdb", "--print", "1", "--", "-batch", "-nx", "-ex", "bt").stdout
         shell = subprocess.run(["sh", "-c", printed], capture_output=True, text=True, timeout=60)
         self.assertIn("write_through_null", shell.stdout)

@@ -150,6 +150,7 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{"--stack-size", "0", "--", "x"}, "'0' is no size"},
       {{"--ring-size", "18446744073709551615K", "--", "x"}, "is no size"},
       {{"--ring-size", "", "--", "x"}, "no size"},
+      {{"--core-limit", "much", "--", "x"}, "no size"},
   };
   for (const auto& c : cases) {
     const TextToPrint text = refused(c.arguments);
@@ -166,7 +167,7 @@ TEST(Options, HelpAndVersionAreNoMistake) {
   for (const char* option :
        {"--output-dir", "--linger", "--leftovers", "--timeout", "--grace", "--keep-core", "--user",
         "--fail-on", "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size",
-        "--ring-size", "--record", "--replay", "--verbose"}) {
+        "--core-limit", "--ring-size", "--record", "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);

@@ -68,7 +68,8 @@ class Core : public testing::Test {
 
   void pin(const std::string& bytes) {
     const std::string path = temporary_.write("program", bytes);
-    files_[file_key(report_.raw.mappings[0])] = {UniqueFd(::open(path.c_str(), O_RDONLY)), "", false};
+    files_[file_key(report_.raw.mappings[0])] = {UniqueFd(::open(path.c_str(), O_RDONLY)), "",
+                                                 false};
   }
 
   std::string core() const {
