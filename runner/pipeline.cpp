@@ -33,7 +33,7 @@ Result<int> report_on(Session session, Captured captured, const RunOptions& opti
 
   // What the dead left becomes frames with names, in a child that may fail over hostile files.
   std::vector<Backtrace> backtraces =
-      unwind(captured.crashes, captured.files, unwind_limits_of(session.command));
+      unwind(captured.crashes, captured.files, unwind_limits_of(session.command, options));
 
   spdlog::debug("{} of them may be crashes; their stacks are walked", backtraces.size());
 

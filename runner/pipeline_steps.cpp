@@ -171,8 +171,9 @@ Result<Recording> start_recording(const RunOptions& options, const Session& sess
   return Recording::create(options.record_file, session, circumstances);
 }
 
-UnwindLimits unwind_limits_of(const Command& command) {
+UnwindLimits unwind_limits_of(const Command& command, const RunOptions& options) {
   UnwindLimits limits;
+  limits.debug_directories = options.debug_directories;
   limits.app_directories.push_back(work_tree_of(command.working_directory));
   return limits;
 }

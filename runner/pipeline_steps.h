@@ -48,9 +48,9 @@ Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source)
 Result<Recording> start_recording(const RunOptions& options, const Session& session,
                                   const Circumstances& circumstances);
 
-// Limits of the unwinder, and where the program's own code lies: the work tree around the working
-// directory.
-UnwindLimits unwind_limits_of(const Command& command);
+// Limits of the unwinder, where debug files lie, and where the program's own code lies: the work tree
+// around the working directory.
+UnwindLimits unwind_limits_of(const Command& command, const RunOptions& options);
 
 // Takes out the deaths that are no crashes whatever their stacks say. After a time-out: what was looked at alive is not
 // told again by its death, what could not be looked at is a hang as it was when we killed it, and whoever has a hanging

@@ -169,6 +169,11 @@ void declare_options(CLI::App& app, RunOptions& options) {
   declare(app, "--ring-size", "BYTES",
           "Buffer between the kernel and us, rounded up to a power of two (default: 16M)",
           [&options](const std::string& word) { options.ring_bytes = parse_ring_size(word); });
+  declare(app, "--debug-dir", "DIR",
+          "Look for separate debug files below DIR too, before /usr/lib/debug; may be given again",
+          [&options](const std::string& word) {
+            options.debug_directories.push_back(file_name(word));
+          });
   declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
           [&options](const std::string& word) { options.record_file = file_name(word); });
   declare(app, "--replay", "FILE",

@@ -63,10 +63,16 @@ size_t image_budget(const UnwindLimits& limits) {
   return limits.memory / 2;
 }
 
+DebugFileSearch search_of(const UnwindLimits& limits) {
+  std::vector<std::string> roots = limits.debug_directories;
+  roots.push_back("/usr/lib/debug");
+  return DebugFileSearch(std::move(roots));
+}
+
 }  // namespace
 
 CrashUnwinder::CrashUnwinder(const PinnedFiles& files, const UnwindLimits& limits)
-    : files_(files), limits_(limits), images_(files, image_budget(limits)) {}
+    : files_(files), limits_(limits), images_(files, image_budget(limits), search_of(limits)) {}
 
 Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
   images_.trim();

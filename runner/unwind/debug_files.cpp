@@ -55,9 +55,11 @@ std::optional<DebugFile> DebugFileSearch::find(Elf* elf, const std::string& buil
   };
   std::vector<Candidate> candidates;
   if (build_id.size() > 2) {
-    candidates.push_back(
-        {root_ + "/.build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug",
-         std::nullopt});
+    const std::string name =
+        "/.build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug";
+    for (const std::string& root : roots_) {
+      candidates.push_back({root + name, std::nullopt});
+    }
   }
   GElf_Word checksum = 0;
   const char* link = dwelf_elf_gnu_debuglink(elf, &checksum);
@@ -66,8 +68,10 @@ std::optional<DebugFile> DebugFileSearch::find(Elf* elf, const std::string& buil
   if (link != nullptr && slash != std::string::npos &&
       std::string_view(link).find('/') == std::string_view::npos) {
     const std::string folder = path.substr(0, slash + 1);
-    for (const std::string& place : {folder, folder + ".debug/", root_ + folder}) {
-      candidates.push_back({place + link, checksum});
+    candidates.push_back({folder + link, checksum});
+    candidates.push_back({folder + ".debug/" + link, checksum});
+    for (const std::string& root : roots_) {
+      candidates.push_back({root + folder + link, checksum});
     }
   }
   for (const Candidate& candidate : candidates) {

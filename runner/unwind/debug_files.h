@@ -22,18 +22,19 @@ struct DebugFile {
 
 class DebugFileSearch {
  public:
-  // `root` is /usr/lib/debug but in tests.
-  explicit DebugFileSearch(std::string root = "/usr/lib/debug") : root_(std::move(root)) {}
+  // `roots`: folders that are laid out like /usr/lib/debug, first to last.
+  explicit DebugFileSearch(std::vector<std::string> roots = {"/usr/lib/debug"})
+      : roots_(std::move(roots)) {}
 
   // The debug file of the ELF file `elf` that the process had at `path`. Tried in the order of gdb:
-  // by build-id below the root; then the name in .gnu_debuglink beside the file, in .debug beside
-  // it, and below the root. A file counts only when its build-id agrees, or, where one of the two
+  // by build-id below the roots; then the name in .gnu_debuglink beside the file, in .debug beside
+  // it, and below the roots. A file counts only when its build-id agrees, or, where one of the two
   // has none, the checksum of .gnu_debuglink.
   std::optional<DebugFile> find(Elf* elf, const std::string& build_id,
                                 const std::string& path) const;
 
  private:
-  std::string root_;
+  std::vector<std::string> roots_;
 };
 
 bool has_section(Elf* elf, std::string_view name);

@@ -35,11 +35,12 @@ class DebugFiles : public testing::Test {
   }
 
   std::string found(const std::string& build_id = "") {
-    const auto file = DebugFileSearch(root()).find(elf_.get(), build_id, path_);
+    const auto file = DebugFileSearch({empty_root(), root()}).find(elf_.get(), build_id, path_);
     return file ? file->path : "none";
   }
 
   std::string root() const { return folder_.path() + "/debug"; }
+  std::string empty_root() const { return folder_.path() + "/other"; }
 
   TemporaryFolder folder_;
   std::string name_, path_;

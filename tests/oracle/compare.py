@@ -1,0 +1,147 @@
+"""Our stacks against gdb's, frame by frame.
+
+Both are cut into physical frames, each with the functions inlined into it. Physical frames are matched by their program
+counters, in order; what one side has alone is a difference. Within a physical frame the functions are compared from the
+outermost inwards. Frames that gdb makes up for tail calls (they left nothing on the stack; gdb reconstructs them from
+call site information) are counted apart and not compared, and so are those of a handler when the report is about the
+fault that it handles: there the stack of the report begins with what the handler interrupted.
+"""
+
+import collections
+import difflib
+import pathlib
+import re
+
+
+class Flat:
+    """One frame as it is compared: a function, inlined or not, at a place."""
+
+    def __init__(self, pc, names, readable, file, line, place):
+        self.pc, self.names, self.readable = pc, {n for n in names if n}, readable
+        self.file, self.line, self.place = file, line, place
+
+    def describe(self):
+        return {"function": sorted(self.names)[0] if self.names else "", "module": self.place[0], "offset": hex(self.place[1]),
+                "file": self.file, "line": self.line}
+
+
+class Physical:
+    def __init__(self, pc, functions, signal=False):
+        self.pc, self.functions, self.signal = pc, functions, signal  # innermost first; the trampoline of a handler
+
+
+def bare(name):
+    """The path of a function without return type, parameters, arguments of templates and clone marks. Where the compiler
+    gave no linkage name (functions of one file), gdb puts the name together from the debug information and spells
+    types as the source does; nothing but the path is comparable."""
+    name = re.sub(r" ?\[clone [^]]*\]", "", name).replace("(anonymous namespace)", "{anonymous}")
+    name = re.sub(r"<lambda\([^()]*\)>|\{lambda\([^()]*\)#\d+\}", "lambda", name)
+    name = re.sub(r"operator(\(\)|<<=?|>>=?|<=>?|>=?|<|->\*?|->)", lambda m: "operator" + "".join(
+        f"{{{ord(letter)}}}" for letter in m.group(1)), name).replace("->", "")
+    while re.search("<[^<>]*>", name):
+        name = re.sub("<[^<>]*>", "", name)
+    while re.search(r"\([^()]*\)", name):
+        name = re.sub(r"\([^()]*\)( const)?", "", name)
+    words = name.replace("operator ", "operator_").split()
+    return words[-1] if words else ""
+
+
+def normal_path(file):
+    return str(pathlib.PurePath(re.sub(r"/[^/]+/\.\.(?=/)", "", file))) if file else ""
+
+
+def of_gdb(thread, core):
+    """(physical frames, number of tail call frames) of a thread as dump_stacks.py describes it."""
+    physical, inlined, tail_calls = [], [], 0
+    caller = False  # pc is a return address
+    for frame in thread["frames"]:
+        if frame["kind"] == "tail call":
+            tail_calls += 1
+            continue
+        flat = Flat(frame["pc"], (frame.get("raw"), frame["name"]), frame.get("readable", ""),
+                    normal_path(frame.get("file", "")), frame.get("line", 0), core.place(frame["pc"], caller))
+        inlined.append(flat)
+        if frame["kind"] == "inline":
+            continue
+        physical.append(Physical(frame["pc"], inlined, frame["kind"] == "signal"))
+        inlined = []
+        caller = frame["kind"] != "signal"
+    if inlined:
+        physical.append(Physical(inlined[0].pc, inlined))
+    return physical, tail_calls
+
+
+def of_report(thread):
+    physical = []
+    for frame in thread["frames"]:
+        pc = int(frame["instruction_addr"], 16)
+        place = (frame.get("module", ""), int(frame.get("module_offset", "0"), 16))
+        functions = [Flat(pc, (f.get("raw_function"),), f.get("function", ""), normal_path(f.get("file", "")), f.get("line", 0),
+                          place) for f in (*frame.get("inlines", []), frame)]
+        physical.append(Physical(pc, functions))
+    return physical
+
+
+def same_function(a, b):
+    if a.names & b.names:
+        return True
+    if not a.readable or not b.readable:
+        return not a.names and not b.names
+    return bare(a.readable) == bare(b.readable)
+
+
+class Totals(collections.Counter):
+    """frames, function_and_offset, with_line, file_and_line (equal ones), tail_calls, of_handlers (not compared)"""
+
+
+def compare_thread(gdb_thread, our_thread, core):
+    """(totals, differences) of one thread. A difference: {"what", "level", "gdb", "ours", "causes"}."""
+    totals = Totals()
+    differences = []
+    theirs, totals["tail_calls"] = of_gdb(gdb_thread, core)
+    ours = of_report(our_thread)
+    if begins_below_handler(theirs, ours):
+        interrupted = [f.pc for f in theirs].index(ours[0].pc)
+        totals["of_handlers"] = sum(len(f.functions) for f in theirs[:interrupted])
+        theirs = theirs[interrupted:]
+
+    def differ(what, level, a, b):
+        differences.append({"what": what, "level": level, "gdb": a and a.describe(), "ours": b and b.describe(),
+                            "sides": (a, b)})
+
+    def compare(level, a, b):
+        for x, y in pairs_of(a.functions if a else [], b.functions if b else []):
+            totals["frames"] += 1
+            same = x is not None and y is not None and same_function(x, y) and x.place == y.place
+            totals["function_and_offset"] += same
+            has_line = any(f is not None and f.line for f in (x, y))
+            totals["with_line"] += has_line
+            same_line = x is not None and y is not None and (x.file, x.line) == (y.file, y.line)
+            totals["file_and_line"] += has_line and same_line
+            if x is None or y is None:
+                what = "only in gdb" if y is None else "only in ours"
+                differ(what if a and b is not None and (a is None) == (b is None) else what + " (whole frame)", level, x, y)
+            elif not same:
+                differ("function" if x.place == y.place else "module or offset", level, x, y)
+            elif has_line and not same_line:
+                differ("file or line", level, x, y)
+
+    matcher = difflib.SequenceMatcher(None, [f.pc for f in theirs], [f.pc for f in ours], autojunk=False)
+    level = 0
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        for number in range(max(a2 - a1, b2 - b1)):
+            compare(level, theirs[a1 + number] if a1 + number < a2 else None,
+                    ours[b1 + number] if b1 + number < b2 else None)
+            level += 1
+    return totals, differences
+
+
+def begins_below_handler(theirs, ours):
+    """The frame right below one of gdb's signal frames is our first."""
+    return bool(ours) and any(above.signal and f.pc == ours[0].pc for above, f in zip(theirs, theirs[1:]))
+
+
+def pairs_of(a, b):
+    """Functions of one physical frame side by side: the outermost are partners."""
+    for number in range(1, max(len(a), len(b)) + 1):
+        yield (a[-number] if number <= len(a) else None), (b[-number] if number <= len(b) else None)
