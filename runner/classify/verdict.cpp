@@ -204,8 +204,7 @@ bool judge_handled_fault(CrashReport& report) {
   }
   raw.signal = fault->signal;
   thread.registers = fault->registers;
-  thread.frames.erase(thread.frames.begin(),
-                      thread.frames.begin() + static_cast<std::ptrdiff_t>(fault->frame));
+  drop_top(thread, fault->frame);
   thread.frames.front().trust = Trust::context;
   return true;
 }
@@ -213,10 +212,9 @@ bool judge_handled_fault(CrashReport& report) {
 // What lies below the sanitizer's runtime, when that is the program's own.
 void show_finding(Backtrace& backtrace) {
   ThreadBacktrace& thread = backtrace.threads.front();
-  const auto runtime = static_cast<std::ptrdiff_t>(runtime_frames(thread, backtrace.modules));
-  thread.frames.erase(thread.frames.begin(), thread.frames.begin() + runtime);
+  drop_top(thread, runtime_frames(thread, backtrace.modules));
   if (std::ranges::none_of(thread.frames, &Frame::in_app)) {
-    thread.frames.clear();
+    drop_top(thread, thread.frames.size());
     thread.stop_reason =
         "the sanitizer told this when the program was at its end: the stack says nothing of the "
         "place";

@@ -61,9 +61,22 @@ struct ThreadBacktrace {
   bool crashed = false;
   Registers registers;
   std::vector<Frame> frames;  // top first
-  uint64_t elided_frames = 0;
+  uint64_t elided_frames = 0;  // found but not kept, in the middle: below the first `elided_after`
+  size_t elided_after = 0;     // of `frames`
   std::string stop_reason;  // "end of stack", "no memory at 0x...", ...
 };
+
+// Takes the first `count` of the listed frames off, and the elided ones when those lay above the new top.
+inline void drop_top(ThreadBacktrace& thread, size_t count) {
+  thread.frames.erase(thread.frames.begin(),
+                      thread.frames.begin() + static_cast<std::ptrdiff_t>(count));
+  if (count < thread.elided_after) {
+    thread.elided_after -= count;
+  } else {
+    thread.elided_after = 0;
+    thread.elided_frames = 0;
+  }
+}
 
 struct Backtrace {
   std::vector<ThreadBacktrace> threads;  // the crashing one first

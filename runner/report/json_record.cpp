@@ -250,6 +250,7 @@ Json thread_json(const ThreadBacktrace& thread, const CrashReport& report) {
   put(json, "registers", std::move(registers));
   json["frame_count"] = thread.frames.size() + thread.elided_frames;
   put_positive(json, "elided_frames", static_cast<int64_t>(thread.elided_frames));
+  put_positive(json, "elided_after", static_cast<int64_t>(thread.elided_after));
   put(json, "stop_reason", thread.stop_reason);
   json["frames"] = std::move(frames);
   return json;

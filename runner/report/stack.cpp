@@ -74,7 +74,7 @@ std::string module_and_offset(const StackLine& line, const Backtrace& backtrace)
 }
 
 // The number of frames from `start` on that repeat the `length` ones there, themselves not counted.
-size_t repeats(const std::vector<Frame>& frames, size_t start, size_t length) {
+size_t repeats(std::span<const Frame> frames, size_t start, size_t length) {
   size_t end = start + length;
   while (end < frames.size() &&
          frames[end].instruction_addr == frames[end - length].instruction_addr) {
@@ -165,7 +165,7 @@ std::string place_text(const StackLine& line, const Backtrace& backtrace,
   return line.function().empty() ? "" : module_and_offset(line, backtrace);
 }
 
-std::vector<Fold> folded(const std::vector<Frame>& frames) {
+std::vector<Fold> folded(std::span<const Frame> frames) {
   std::vector<Fold> folds;
   for (size_t i = 0; i < frames.size();) {
     Fold fold{i, 0, 0};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,6 @@ struct Fold {
 
 // The frames of a thread with repeated cycles of up to four folded, when that saves more than a
 // line or two.
-std::vector<Fold> folded(const std::vector<Frame>& frames);
+std::vector<Fold> folded(std::span<const Frame> frames);
 
 }  // namespace crashcrawler

@@ -235,6 +235,22 @@ std::string problems_text(const CrashReport& report) {
   return text.empty() ? text : "\nWhat is missing here\n" + text;
 }
 
+// A cycle does not go on behind the frames that are not listed: nobody knows how many of them are the same.
+std::vector<Fold> folds_of(const ThreadBacktrace& thread) {
+  const std::span<const Frame> frames(thread.frames);
+  std::vector<Fold> folds = folded(frames.first(thread.elided_after));
+  for (Fold fold : folded(frames.subspan(thread.elided_after))) {
+    fold.first += thread.elided_after;
+    folds.push_back(fold);
+  }
+  return folds;
+}
+
+// Frames of the stack from the listed one `index` on.
+uint64_t frames_from(const ThreadBacktrace& thread, size_t index) {
+  return thread.frames.size() - index + (index < thread.elided_after ? thread.elided_frames : 0);
+}
+
 }  // namespace
 
 std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace,
@@ -242,7 +258,11 @@ std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace
   const std::vector<StackLine> lines = stack_lines(thread);
   std::string text;
   size_t row = 0, line = 0;
-  for (const Fold& fold : folded(thread.frames)) {
+  for (const Fold& fold : folds_of(thread)) {
+    if (thread.elided_frames > 0 && fold.first == thread.elided_after) {
+      text += fmt::format("      ... {} not listed\n",
+                          counted(thread.elided_frames, "frame is", "frames are"));
+    }
     const size_t end = fold.first + std::max<size_t>(fold.length, 1);
     while (line < lines.size() && lines[line].index < fold.first) {
       ++line;  // skipped by the fold before
@@ -251,8 +271,8 @@ std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace
       if (row++ == rows) {
         return text +
                fmt::format("      ... {} not shown here\n",
-                           counted(thread.frames.size() - lines[line].index + thread.elided_frames,
-                                   "more frame is", "more frames are"));
+                           counted(frames_from(thread, lines[line].index), "more frame is",
+                                   "more frames are"));
       }
       text += stack_row(lines[line], backtrace, directory);
     }
@@ -260,10 +280,6 @@ std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace
       text += fmt::format("      ... {} more of the same {}\n", fold.skipped,
                           counted(fold.length, "frame", "frames"));
     }
-  }
-  if (thread.elided_frames > 0) {
-    text += fmt::format("      ... and {}\n",
-                        counted(thread.elided_frames, "deeper frame", "deeper frames"));
   }
   if (!thread.stop_reason.empty()) {
     text += "      (" + brief(thread.stop_reason, kLongestValue) + ")\n";

@@ -48,6 +48,16 @@ std::string_view AddressSpace::read(uint64_t address, size_t most) const {
   return captured.empty() ? find(files_, address, most) : captured;
 }
 
+std::optional<uint64_t> AddressSpace::next_captured(uint64_t address) const {
+  if (!find(snapshot_, address, 1).empty()) {
+    return address;
+  }
+  const auto after = std::upper_bound(
+      snapshot_.begin(), snapshot_.end(), address,
+      [](uint64_t wanted, const Piece& piece) { return starts_before(wanted, piece.address); });
+  return after == snapshot_.end() ? std::nullopt : std::optional(after->address);
+}
+
 std::optional<uint64_t> AddressSpace::read_number(uint64_t address, size_t size) const {
   const std::string_view bytes = read(address, size);
   if (bytes.size() < size || size > sizeof(uint64_t)) {

@@ -27,6 +27,9 @@ class AddressSpace {
   // captured.
   std::string_view read(uint64_t address, size_t most) const;
 
+  // The first address from `address` on whose bytes were captured.
+  std::optional<uint64_t> next_captured(uint64_t address) const;
+
   // A little-endian number of 1 to 8 bytes.
   std::optional<uint64_t> read_number(uint64_t address, size_t size) const;
 

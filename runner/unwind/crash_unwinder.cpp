@@ -94,6 +94,9 @@ Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
       const LoadedModule* loaded = frame.module ? &modules.modules()[*frame.module] : nullptr;
       if (loaded != nullptr && loaded->image) {
         name(frame, walked, *loaded);
+        if (!loaded->image->complaint().empty() && complained.insert(*frame.module).second) {
+          backtrace.soft_errors.push_back(loaded->module.path + ": " + loaded->image->complaint());
+        }
       } else if (loaded != nullptr && complained.insert(*frame.module).second) {
         backtrace.soft_errors.push_back(loaded->module.path + ": " + loaded->why_no_image +
                                         "; frames in it have no names");
@@ -102,6 +105,7 @@ Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
       result.frames.push_back(std::move(frame));
     }
     result.elided_frames = walk.elided_frames;
+    result.elided_after = walk.elided_after;
     result.stop_reason = std::move(walk.stop_reason);
     for (const std::string& error : walk.soft_errors) {
       backtrace.soft_errors.push_back("thread " + std::to_string(thread.tid) + ", " + error);

@@ -98,14 +98,15 @@ SourceLocation line_of(Dwarf_Die* unit, uint64_t address) {
 }
 
 // Where the caller stood when it "called" the inlined function.
-SourceLocation call_site_of(Dwarf_Die* unit, Dwarf_Die* inlined) {
+// `directory`: the compilation directory, which a .dwo file need not repeat.
+SourceLocation call_site_of(Dwarf_Die* unit, const char* directory, Dwarf_Die* inlined) {
   SourceLocation location;
   Dwarf_Files* files = nullptr;
   size_t count = 0;
   const uint64_t index = number_attribute(inlined, DW_AT_call_file);
   if (dwarf_getsrcfiles(unit, &files, &count) == 0 && index < count) {
     if (const char* file = dwarf_filesrc(files, index, nullptr, nullptr)) {
-      location.file = absolute_source_path(string_attribute(unit, DW_AT_comp_dir), file);
+      location.file = absolute_source_path(directory, file);
     }
   }
   location.line = small_number(number_attribute(inlined, DW_AT_call_line));
@@ -134,6 +135,16 @@ std::vector<Dwarf_Die> inlined_at(const Dwarf_Die& function, uint64_t address) {
     level = die;
   }
   return chain;
+}
+
+// With -gsplit-dwarf the file has but a skeleton of each unit. libdw finds its .dwo file by the name and the compilation
+// directory in the skeleton, and takes it when its id is right.
+Dwarf_Die tree_of(const Dwarf_Die& unit) {
+  uint8_t type = 0;
+  Dwarf_Die split{};
+  const bool found = dwarf_cu_info(unit.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+                     type == DW_UT_skeleton && dwarf_tag(&split) == DW_TAG_compile_unit;
+  return found ? split : unit;
 }
 
 }  // namespace
@@ -172,7 +183,11 @@ DebugInfo::Unit* DebugInfo::unit_of(uint64_t address) {
 
 DebugInfo::Unit* DebugInfo::unit_at(const Dwarf_Die& die) {
   Dwarf_Die copy = die;
-  return &units_.try_emplace(dwarf_dieoffset(&copy), Unit{die, {}}).first->second;
+  const auto [unit, is_new] = units_.try_emplace(dwarf_dieoffset(&copy), Unit{die, die, {}});
+  if (is_new) {
+    unit->second.tree = tree_of(die);
+  }
+  return &unit->second;
 }
 
 void DebugInfo::map_all_units() {
@@ -217,7 +232,7 @@ void DebugInfo::collect_functions(Unit& unit, bool inside) {
   unit.functions.clear();
   std::vector<Dwarf_Die> path;  // from the unit down to the DIE that is looked at
   Dwarf_Die die;
-  if (dwarf_child(&unit.die, &die) != 0) {
+  if (dwarf_child(&unit.tree, &die) != 0) {
     return;
   }
   path.push_back(die);
@@ -254,7 +269,7 @@ void DebugInfo::describe(Unit& unit, const Range& function, uint64_t address,
   for (Dwarf_Die& inlined : inlined_at(function.die, address)) {
     SourceLocation& caller =
         result.inlines.empty() ? result.location : result.inlines.front().location;
-    caller = call_site_of(&unit.die, &inlined);
+    caller = call_site_of(&unit.tree, string_attribute(&unit.die, DW_AT_comp_dir), &inlined);
     const FunctionName name = function_name(&inlined);
     result.inlines.insert(result.inlines.begin(), {name.readable, name.linkage, innermost});
   }

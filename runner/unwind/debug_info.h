@@ -37,7 +37,8 @@ class DebugInfo {
   // Functions of one compilation unit, by start; filled in two steps because the second one reads
   // every DIE.
   struct Unit {
-    Dwarf_Die die;
+    Dwarf_Die die;   // knows the lines
+    Dwarf_Die tree;  // knows the functions: of the .dwo file where there is one, else `die`
     std::vector<Range> functions;
     bool looked_at_top = false, looked_inside = false;
   };

@@ -1,6 +1,7 @@
 #include "runner/unwind/demangle.h"
 
 #include <cxxabi.h>
+#include <libiberty/demangle.h>
 
 #include <algorithm>
 #include <cctype>
@@ -48,21 +49,34 @@ std::string_view without_clone_endings(std::string_view name) {
   }
 }
 
-// Rust's older scheme is the Itanium one with a last component "h" and 16 hexadecimal digits.
-std::string without_rust_hash(std::string name) {
-  constexpr size_t kLength = 19;  // "::h" and the digits
-  if (name.size() <= kLength || name.compare(name.size() - kLength, 3, "::h") != 0) {
-    return name;
+using Demangled = std::unique_ptr<char, FreeDeleter>;
+
+Demangled demangled_cpp(const char* name) {
+  int status = 0;
+  return Demangled(abi::__cxa_demangle(name, nullptr, nullptr, &status));
+}
+
+bool is_rust_v0(std::string_view name) {
+  return name.size() > 2 && name.starts_with("_R") && std::isupper(static_cast<unsigned char>(name[2])) != 0;
+}
+
+bool is_d(std::string_view name) {
+  return name.size() > 2 && name.starts_with("_D") && std::isdigit(static_cast<unsigned char>(name[2])) != 0;
+}
+
+// Rust's older scheme is the one of C++ with a last component "h" and 16 hexadecimal digits, so it is asked first.
+Demangled demangled(const char* name) {
+  if (is_d(name)) {
+    return Demangled(dlang_demangle(name, DMGL_PARAMS));
   }
-  const bool digits = std::all_of(name.end() - 16, name.end(),
-                                  [](unsigned char c) { return std::isxdigit(c) != 0; });
-  return digits ? name.substr(0, name.size() - kLength) : name;
+  Demangled rust(rust_demangle(name, DMGL_PARAMS));
+  return rust || is_rust_v0(name) ? std::move(rust) : demangled_cpp(name);
 }
 
 }  // namespace
 
 bool is_mangled(const std::string& linkage_name) {
-  return linkage_name.starts_with("_Z");
+  return linkage_name.starts_with("_Z") || is_rust_v0(linkage_name) || is_d(linkage_name);
 }
 
 std::string readable_name(const std::string& linkage_name) {
@@ -72,10 +86,8 @@ std::string readable_name(const std::string& linkage_name) {
   if (!is_mangled(name) || name.size() > kLongestName) {
     return name;
   }
-  int status = 0;
-  const std::unique_ptr<char, FreeDeleter> demangled(
-      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status));
-  return status == 0 && demangled ? without_rust_hash(demangled.get()) : name;
+  const Demangled readable = demangled(name.c_str());
+  return readable ? readable.get() : name;
 }
 
 }  // namespace crashcrawler

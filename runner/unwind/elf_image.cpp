@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "runner/unwind/bounded_child.h"
+#include "runner/unwind/compressed_sections.h"
 
 namespace crashcrawler {
 
@@ -24,6 +25,14 @@ constexpr size_t kLongestSoname = 4096;
 // the GNU spelling, which makes it part of the type that libdw asks for.
 __attribute__((noreturn)) void out_of_memory() {
   ::_exit(kChildOutOfMemory);
+}
+
+// The ELF file in `bytes`, which have to stay; null: it is none.
+ElfHandle elf_in(std::string_view bytes) {
+  elf_version(EV_CURRENT);
+  // libelf takes the image without const and does not write to one that it does not elf_update().
+  ElfHandle elf(elf_memory(const_cast<char*>(bytes.data()), bytes.size()));
+  return elf && elf_kind(elf.get()) == ELF_K_ELF ? std::move(elf) : nullptr;
 }
 
 }  // namespace
@@ -74,10 +83,8 @@ Result<std::shared_ptr<ElfImage>> ElfImage::open(int fd, const std::string& path
 Result<std::shared_ptr<ElfImage>> ElfImage::in_memory(std::string_view bytes,
                                                       const std::string& name,
                                                       const DebugFileSearch& search) {
-  elf_version(EV_CURRENT);
-  // libelf takes the image without const and does not write to one that it does not elf_update().
-  ElfHandle elf(elf_memory(const_cast<char*>(bytes.data()), bytes.size()));
-  if (!elf || elf_kind(elf.get()) != ELF_K_ELF) {
+  ElfHandle elf = elf_in(bytes);
+  if (!elf) {
     return Error{"it is not an ELF file"};
   }
   return std::shared_ptr<ElfImage>(new ElfImage(std::move(elf), name, search));
@@ -173,7 +180,36 @@ void ElfImage::find_debug_information() {
     debug_file_ = search_.find(elf_.get(), build_id_, path_);
   }
   const bool elsewhere = debug_file_ && !has_section(elf_.get(), ".debug_info");
-  dwarf_ = begin_dwarf(elsewhere ? debug_file_->elf.get() : elf_.get());
+  Elf* elf = elsewhere ? debug_file_->elf.get() : elf_.get();
+  size_t size = 0;
+  const char* raw = elf_rawfile(elf, &size);
+  if (auto inflated = without_zstd(elf, {raw, raw != nullptr ? size : 0}); !inflated) {
+    complaint_ = inflated.error().message;
+  } else if (*inflated) {
+    inflated_bytes_ = std::move(**inflated);
+    inflated_elf_ = elf_in(inflated_bytes_);
+    elf = inflated_elf_.get();
+  }
+  dwarf_ = begin_dwarf(elf);
+}
+
+// A file whose symbols were stripped may have kept some of them in another form.
+void ElfImage::find_symbols() {
+  find_debug_information();
+  if (has_section(elf_.get(), ".symtab") ||
+      (debug_file_ && has_section(debug_file_->elf.get(), ".symtab"))) {
+    return;
+  }
+  auto mini = mini_debug_file(elf_.get());
+  if (!mini) {
+    complaint_ = mini.error().message;
+  } else if (*mini) {
+    mini_bytes_ = std::move(**mini);
+    mini_debug_file_ = elf_in(mini_bytes_);
+    if (!mini_debug_file_) {
+      complaint_ = ".gnu_debugdata is no ELF file";
+    }
+  }
 }
 
 FrameHandle ElfImage::call_frame(uint64_t address) {
@@ -198,15 +234,17 @@ FrameHandle ElfImage::call_frame(uint64_t address) {
 
 const ResolvedAddress& ElfImage::resolve(uint64_t address) {
   if (!symbolizer_) {
-    find_debug_information();
-    symbolizer_ = std::make_unique<Symbolizer>(
-        elf_.get(), debug_file_ ? debug_file_->elf.get() : nullptr, dwarf_.get());
+    find_symbols();
+    symbolizer_ = std::make_unique<Symbolizer>(elf_.get(),
+                                               debug_file_ ? debug_file_->elf.get() : nullptr,
+                                               mini_debug_file_.get(), dwarf_.get());
   }
   return symbolizer_->resolve(address);
 }
 
 size_t ElfImage::footprint() const {
-  return bytes_.size() + (debug_file_ ? debug_file_->size : 0);
+  return bytes_.size() + (debug_file_ ? debug_file_->size : 0) + inflated_bytes_.size() +
+         mini_bytes_.size();
 }
 
 }  // namespace crashcrawler

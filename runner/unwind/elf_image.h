@@ -56,6 +56,9 @@ class ElfImage {
   // What is known of the code at `address`; stays valid until the next call.
   const ResolvedAddress& resolve(uint64_t address);
 
+  // What was wrong with debug information that is there; empty: nothing, or nobody has asked yet.
+  const std::string& complaint() const { return complaint_; }
+
   // Bytes of address space that the image holds, with its debug file.
   size_t footprint() const;
 
@@ -67,6 +70,7 @@ class ElfImage {
   void read_identity();
   std::string string_at(uint64_t virtual_address) const;
   void find_debug_information();
+  void find_symbols();
 
   // In the order in which they depend on each other: the last is destroyed first.
   ElfHandle elf_;
@@ -79,8 +83,12 @@ class ElfImage {
   ElfOrigin origin_;
 
   bool looked_for_debug_information_ = false;
+  std::string complaint_;
   std::optional<DebugFile> debug_file_;
-  DwarfHandle dwarf_;  // of this file or of debug_file_
+  std::string inflated_bytes_, mini_bytes_;  // empty: not needed
+  ElfHandle inflated_elf_;                   // this file or debug_file_, not compressed
+  ElfHandle mini_debug_file_;
+  DwarfHandle dwarf_;  // of this file, of debug_file_ or of inflated_elf_
   bool looked_for_eh_frame_ = false;
   CfiHandle eh_frame_;
   std::unique_ptr<Symbolizer> symbolizer_;

@@ -15,7 +15,8 @@
 // makes sense. It makes no sense when the return address is not in executable memory or the frame
 // lies outside the stack; then the stack has been overwritten (or a register that leads to it),
 // which is said in soft_errors, and the scan goes on above the damage. When the table is right but
-// the bytes were not captured, the walk ends: a scan would only find the same end.
+// the bytes were not captured, the scan goes on where bytes of the same stack were captured again,
+// and the walk ends where there are none.
 //
 // After a scan or a frame pointer step the callee-saved registers are those of nobody; they are
 // forgotten, so that a table further up that needs one fails instead of going astray. The frame
@@ -31,6 +32,8 @@
 // often.
 #include "runner/unwind/stepper.h"
 
+#include <algorithm>
+#include <deque>
 #include <optional>
 
 #include "runner/unwind/call_site.h"
@@ -43,7 +46,7 @@ namespace {
 
 constexpr size_t kScannedWords = 512;
 constexpr size_t kMostStackSwitches = 16;
-constexpr size_t kMostElided = 65536;
+constexpr size_t kMostElided = 1u << 20;
 
 class Walker {
  public:
@@ -67,6 +70,7 @@ class Walker {
   bool step_out_of_nowhere();
   bool step_by_frame_pointer();
   bool scan(uint64_t from);
+  bool skip_to_captured(uint64_t address);
 
   bool move_to(const RegisterSet& caller, Trust trust, bool left_signal_frame);
   void move_blindly(uint64_t pc, uint64_t sp, std::optional<uint64_t> fp, Trust trust);
@@ -94,6 +98,9 @@ class Walker {
 
 StackWalk Walker::walk(size_t most_frames, uint64_t behind) {
   frame_ = {registers_.pc(), registers_.pc() - behind, Trust::context, false, nullptr};
+  const size_t most_at_bottom = most_frames / 2;
+  const size_t most_at_top = std::max<size_t>(most_frames - most_at_bottom, 1);
+  std::deque<WalkedFrame> bottom;
   for (;;) {
     // Stepping out of a frame tells whether it is a signal frame, hence step first, then keep.
     WalkedFrame left = frame_;
@@ -103,19 +110,28 @@ StackWalk Walker::walk(size_t most_frames, uint64_t behind) {
       left.interrupted = context_;
       left.lookup = left.pc;  // the kernel put that address there: nothing called
     }
-    if (result_.frames.size() < most_frames || result_.frames.empty()) {
+    if (result_.frames.size() < most_at_top) {
       result_.frames.push_back(left);
     } else {
+      bottom.push_back(left);
+    }
+    if (bottom.size() > most_at_bottom) {
+      bottom.pop_front();
       ++result_.elided_frames;
     }
-    if (!goes_on || result_.elided_frames == kMostElided) {
+    if (goes_on && result_.elided_frames == kMostElided) {
+      stop("frame limit");
+      break;
+    }
+    if (!goes_on) {
       break;
     }
     ++number_;
   }
   if (result_.elided_frames > 0) {
-    result_.stop_reason = "frame limit";
+    result_.elided_after = result_.frames.size();
   }
+  result_.frames.insert(result_.frames.end(), bottom.begin(), bottom.end());
   return std::move(result_);
 }
 
@@ -183,7 +199,7 @@ bool Walker::step_by_table(ElfImage& image, uint64_t load_bias) {
     }
     case CfiStep::Outcome::unreadable:
       if (same_stack(step.address)) {
-        return stop("no memory at " + hex(step.address));
+        return skip_to_captured(step.address);
       }
       note("its return address would be at " + hex(step.address) +
            ", outside the stack: the stack is damaged");
@@ -221,6 +237,16 @@ bool Walker::step_out_of_signal_frame() {
     return stop("no memory at " + hex(registers_.sp()));
   }
   return move_to(RegisterSet(context_->registers, architecture_), Trust::context, true);
+}
+
+// The stack may have been captured from both of its ends.
+bool Walker::skip_to_captured(uint64_t address) {
+  const std::optional<uint64_t> next = memory_.next_captured(address);
+  if (!next || !same_stack(*next)) {
+    return stop("no memory at " + hex(address));
+  }
+  note("the stack was not captured from " + hex(address) + " to " + hex(*next));
+  return scan(*next);
 }
 
 // The program jumped to where no code is. If it got there by a call, the stack is as the call left

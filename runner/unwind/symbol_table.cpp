@@ -32,13 +32,21 @@ int quality_of(const GElf_Sym& symbol, const char* name) {
 
 }  // namespace
 
-SymbolTable::SymbolTable(const std::vector<Elf*>& files) {
-  for (const unsigned type : {SHT_SYMTAB, SHT_DYNSYM}) {
+SymbolTable::SymbolTable(const std::vector<Elf*>& files, Elf* mini) {
+  const auto read_first = [&](unsigned type) {
+    const size_t before = entries_.size();
     for (Elf* elf : files) {
-      if (entries_.empty() && elf != nullptr) {
+      if (entries_.size() == before && elf != nullptr) {
         read(elf, type);
       }
     }
+  };
+  read_first(SHT_SYMTAB);
+  if (entries_.empty()) {
+    if (mini != nullptr) {
+      read(mini, SHT_SYMTAB);
+    }
+    read_first(SHT_DYNSYM);
   }
   std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
     if (a.start != b.start || a.quality != b.quality) {

@@ -17,9 +17,9 @@ struct Symbol {
 
 class SymbolTable {
  public:
-  // Reads .symtab of the first file that has one, else .dynsym of the first that has one. Null
-  // files are skipped.
-  explicit SymbolTable(const std::vector<Elf*>& files);
+  // Reads .symtab of the first file that has one, else that of `mini` and .dynsym of the first file
+  // that has one: a mini debug file holds what .dynsym does not. Null files are skipped.
+  explicit SymbolTable(const std::vector<Elf*>& files, Elf* mini = nullptr);
 
   // The function that contains `address`: one whose size covers it, else the nearest one of unknown
   // size before it in the same section. Among several names of one place the one a programmer would

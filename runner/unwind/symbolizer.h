@@ -25,9 +25,9 @@ struct ResolvedAddress {
 
 class Symbolizer {
  public:
-  // `debug_file` and `dwarf` may be null.
-  Symbolizer(Elf* elf, Elf* debug_file, Dwarf* dwarf)
-      : symbols_({elf, debug_file}), debug_info_(dwarf) {}
+  // `debug_file`, `mini_debug_file` and `dwarf` may be null.
+  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, Dwarf* dwarf)
+      : symbols_({elf, debug_file}, mini_debug_file), debug_info_(dwarf) {}
 
   // Stays valid until the next call.
   const ResolvedAddress& resolve(uint64_t address);

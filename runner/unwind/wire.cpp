@@ -203,6 +203,7 @@ void backtrace_fields(Stream& stream, Value& backtrace) {
     register_fields(stream, thread.registers);
     stream.list(thread.frames, [&](auto& frame) { frame_fields(stream, frame); });
     stream.number(thread.elided_frames);
+    stream.number(thread.elided_after);
     stream.text(thread.stop_reason);
   });
   stream.list(backtrace.modules, [&](auto& module) {
@@ -223,6 +224,9 @@ void backtrace_fields(Stream& stream, Value& backtrace) {
 
 bool makes_sense(const Backtrace& backtrace) {
   for (const ThreadBacktrace& thread : backtrace.threads) {
+    if (thread.elided_after > thread.frames.size()) {
+      return false;
+    }
     for (const Frame& frame : thread.frames) {
       if (frame.trust < Trust::context || frame.trust > Trust::scan ||
           (frame.module && *frame.module >= backtrace.modules.size())) {

@@ -3,14 +3,17 @@
 Both are cut into physical frames, each with the functions inlined into it. Physical frames are matched by their program
 counters, in order; what one side has alone is a difference. Within a physical frame the functions are compared from the
 outermost inwards. Frames that gdb makes up for tail calls (they left nothing on the stack; gdb reconstructs them from
-call site information) are counted apart and not compared, and so are those of a handler when the report is about the
+call site information) are counted apart and not compared. So is the zero that ends the stack of a goroutine and
+that gdb shows as a last frame, and so are the frames of a handler when the report is about the
 fault that it handles: there the stack of the report begins with what the handler interrupted.
 """
 
 import collections
 import difflib
-import pathlib
+import functools
+import os
 import re
+import subprocess
 
 
 class Flat:
@@ -46,13 +49,15 @@ def bare(name):
     return words[-1] if words else ""
 
 
+@functools.cache
 def normal_path(file):
-    return str(pathlib.PurePath(re.sub(r"/[^/]+/\.\.(?=/)", "", file))) if file else ""
+    """Without links and .., which gdb resolves where the file exists."""
+    return os.path.realpath(file) if file.startswith("/") else os.path.normpath(file) if file else ""
 
 
 def of_gdb(thread, core):
-    """(physical frames, number of tail call frames) of a thread as dump_stacks.py describes it."""
-    physical, inlined, tail_calls = [], [], 0
+    """(physical frames, numbers of frames that are none) of a thread as dump_stacks.py describes it."""
+    physical, inlined, tail_calls, ends = [], [], 0, 0
     caller = False  # pc is a return address
     for frame in thread["frames"]:
         if frame["kind"] == "tail call":
@@ -66,9 +71,10 @@ def of_gdb(thread, core):
         physical.append(Physical(frame["pc"], inlined, frame["kind"] == "signal"))
         inlined = []
         caller = frame["kind"] != "signal"
-    if inlined:
-        physical.append(Physical(inlined[0].pc, inlined))
-    return physical, tail_calls
+    if physical and physical[-1].pc == 0:
+        physical.pop()
+        ends = 1
+    return physical, {"tail_calls": tail_calls, "zero_ends": ends}
 
 
 def of_report(thread):
@@ -87,18 +93,40 @@ def same_function(a, b):
         return True
     if not a.readable or not b.readable:
         return not a.names and not b.names
-    return bare(a.readable) == bare(b.readable)
+    x, y = bare(a.readable), bare(b.readable)
+    # gdb leaves out the scopes of what is local to a function
+    return x == y or x.endswith(f"::{y}") or y.endswith(f"::{x}")
+
+
+@functools.cache
+def symbols(module):
+    """Address -> names in the symbol tables of a file."""
+    found = collections.defaultdict(set)
+    listing = subprocess.run(["readelf", "--symbols", "--wide", module], capture_output=True, text=True).stdout
+    for line in listing.splitlines():
+        match = re.match(r" *\d+: ([0-9a-f]+) +\S+ +\S+ +\S+ +\S+ +\S+ (\S+)", line)
+        if match:
+            found[int(match.group(1), 16)].add(match.group(2).split("@")[0])
+    return found
+
+
+def is_alias(a, b):
+    """One function with several names: the file's symbol table has both at one address."""
+    return any(a.names & names and b.names & names for names in symbols(a.place[0]).values())
 
 
 class Totals(collections.Counter):
-    """frames, function_and_offset, with_line, file_and_line (equal ones), tail_calls, of_handlers (not compared)"""
+    """frames, function_and_offset, with_line, file_and_line (equal ones), tail_calls, zero_ends, of_handlers (not
+    compared)"""
 
 
 def compare_thread(gdb_thread, our_thread, core):
-    """(totals, differences) of one thread. A difference: {"what", "level", "gdb", "ours", "causes"}."""
+    """(totals, differences, physical frames of gdb) of one thread. A difference: {"what", "level", "gdb", "ours", "sides"}."""
     totals = Totals()
     differences = []
-    theirs, totals["tail_calls"] = of_gdb(gdb_thread, core)
+    theirs, left_out = of_gdb(gdb_thread, core)
+    totals.update(left_out)
+    everything = theirs
     ours = of_report(our_thread)
     if begins_below_handler(theirs, ours):
         interrupted = [f.pc for f in theirs].index(ours[0].pc)
@@ -113,7 +141,9 @@ def compare_thread(gdb_thread, our_thread, core):
         for x, y in pairs_of(a.functions if a else [], b.functions if b else []):
             totals["frames"] += 1
             same = x is not None and y is not None and same_function(x, y) and x.place == y.place
-            totals["function_and_offset"] += same
+            alias = not same and x is not None and y is not None and x.place == y.place and is_alias(x, y)
+            totals["function_and_offset"] += same or alias
+            totals["aliases"] += alias
             has_line = any(f is not None and f.line for f in (x, y))
             totals["with_line"] += has_line
             same_line = x is not None and y is not None and (x.file, x.line) == (y.file, y.line)
@@ -121,6 +151,8 @@ def compare_thread(gdb_thread, our_thread, core):
             if x is None or y is None:
                 what = "only in gdb" if y is None else "only in ours"
                 differ(what if a and b is not None and (a is None) == (b is None) else what + " (whole frame)", level, x, y)
+            elif alias:
+                differ("name", level, x, y)
             elif not same:
                 differ("function" if x.place == y.place else "module or offset", level, x, y)
             elif has_line and not same_line:
@@ -133,7 +165,7 @@ def compare_thread(gdb_thread, our_thread, core):
             compare(level, theirs[a1 + number] if a1 + number < a2 else None,
                     ours[b1 + number] if b1 + number < b2 else None)
             level += 1
-    return totals, differences
+    return totals, differences, everything
 
 
 def begins_below_handler(theirs, ours):

@@ -7,8 +7,9 @@ and each combination gets a folder with the program (and what it needs), in whic
 
 import concurrent.futures
 import dataclasses
+import fnmatch
 import functools
-import os
+import hashlib
 import pathlib
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ class Shape:
     opened: bool = False  # gets the path of the library as its argument
     static: bool = True  # can be linked statically
     defines: tuple = ()
+    builds: tuple = ("*",)  # patterns of names of builds
 
     @property
     def language(self):
@@ -40,6 +42,7 @@ class Build:
     link: tuple = ()
     after: str = ""  # the name of a function below that treats the linked program
     tools: tuple = ()  # that must be there
+    own_objects: bool = False  # objects are changed, too
 
     @property
     def static(self):
@@ -62,7 +65,8 @@ def shape(name, *sources, **more):
 
 SHAPES = {s.name: s for s in (
     shape("recursion"), shape("tail_call"), shape("noreturn_last"), shape("signal_frame"), shape("alternate_stack"),
-    shape("second_stack", "signal_frame.c", defines=("-DSECOND_STACK",)),
+    # which other stack a handler on an alternate one interrupted is not captured yet: one build shows it
+    shape("second_stack", "signal_frame.c", defines=("-DSECOND_STACK",), builds=("gcc-O0-fp",)),
     shape("alloca"), shape("longjmp"), shape("vdso"), shape("inlines"), shape("null_call"), shape("assertion"),
     shape("threads"),
     shape("plt", libraries=("library.c",)),
@@ -77,7 +81,7 @@ SHAPES = {s.name: s for s in (
 )}
 
 # What shows how names and lines are found, in each way of keeping debug information.
-SHAPES_OF_FORMATS = ("templates", "inlines", "signal_frame", "plt", "threads")
+SHAPES_OF_FORMATS = ("templates", "inlines", "signal_frame", "plt", "threads", "in_flight", "recursion")
 
 
 def compiled_in_all_ways():
@@ -91,8 +95,8 @@ def compiled_in_all_ways():
 def formats():
     """Builds that differ in how the program is linked and where its debug information is."""
     for compiler, level in (("gcc", "-O2"), ("clang", "-O2")):
-        def build(name, compile=("-g",), link=(), after="", tools=()):
-            return Build(f"{compiler}-{name}", compiler, (*compile, level), link, after, tools)
+        def build(name, compile=("-g",), link=(), after="", tools=(), own_objects=False):
+            return Build(f"{compiler}-{name}", compiler, (*compile, level), link, after, tools, own_objects)
         yield build("nopie", ("-g", "-fno-pie"), ("-no-pie",))
         yield build("static", ("-g", "-fno-pie"), ("-static",))
         yield build("static-pie", link=("-static-pie",))
@@ -108,7 +112,7 @@ def formats():
         yield build("dwarf4", ("-gdwarf-4",))
         yield build("split", ("-g", "-gsplit-dwarf"))
         yield build("split_dwarf4", ("-gdwarf-4", "-gsplit-dwarf"))
-        yield build("split_package", ("-gdwarf-4", "-gsplit-dwarf"), after="package_split_files", tools=("dwp",))
+        yield build("split_package", ("-gdwarf-4", "-gsplit-dwarf"), after="package_split_files", tools=("dwp",), own_objects=True)
         # dwz 0.15 does not know the forms of DWARF 5 that clang writes
         of_dwz = ("-g",) if compiler == "gcc" else ("-gdwarf-4",)
         yield build("dwz", of_dwz, after="share_with_dwz", tools=("dwz",))
@@ -118,8 +122,9 @@ def formats():
 def of_other_languages():
     for level in ("0", "1", "3"):
         for mangling in ("legacy", "v0"):
-            yield "rust", Build(f"rustc-O{level}-{mangling}", "rustc",
-                                ("-g", f"-Copt-level={level}", f"-Csymbol-mangling-version={mangling}"))
+            # which of the two is stable has changed over time
+            yield "rust", Build(f"rustc-O{level}-{mangling}", "rustc", (
+                "-g", f"-Copt-level={level}", "-Zunstable-options", f"-Csymbol-mangling-version={mangling}"))
         yield "rust_panic", Build(f"rustc-O{level}-abort", "rustc", ("-g", f"-Copt-level={level}", "-Cpanic=abort"))
     yield "go", Build("go", "go")
     yield "go", Build("go-N-l", "go", ("-gcflags=all=-N -l",))
@@ -131,7 +136,8 @@ def combinations():
     found = []
     for s in SHAPES.values():
         if s.language in ("c", "c++"):
-            found += [Combination(s, build) for build in compiled_in_all_ways()]
+            found += [Combination(s, build) for build in compiled_in_all_ways()
+                      if any(fnmatch.fnmatch(build.name, pattern) for pattern in s.builds)]
     for name in SHAPES_OF_FORMATS:
         found += [Combination(SHAPES[name], build) for build in formats() if SHAPES[name].static or not build.static]
     found += [Combination(SHAPES[name], build) for name, build in of_other_languages()]
@@ -174,19 +180,20 @@ class Builder:
             return {name: future.result() for name, future in linked.items()}
 
     def compilations(self, combination):
-        """(source, compiler, options) for each object."""
+        """(source, compiler, options, whose) for each object; `whose`: the only build that may use it, "" for all."""
         shape, build = combination.shape, combination.build
         if shape.language not in ("c", "c++"):
             return []
-        keys = [(source, build.compiler, (*build.compile, *shape.defines)) for source in shape.sources]
-        keys += [(source, build.compiler, (*build.compile, "-fPIC")) for source in self.libraries(combination)]
+        own = combination.name if build.own_objects else ""
+        keys = [(source, build.compiler, (*build.compile, *shape.defines), own) for source in shape.sources]
+        keys += [(source, build.compiler, (*build.compile, "-fPIC"), own) for source in self.libraries(combination)]
         return keys
 
     @staticmethod
     def libraries(combination):
         return ("library.c",) if combination.shape.opened else combination.shape.libraries
 
-    def compile(self, number, source, compiler, options):
+    def compile(self, number, source, compiler, options, _):
         folder = self.folder / "objects" / str(number)  # of its own, because .dwo files lie beside objects
         folder.mkdir(parents=True)
         target = folder / (source.replace(".", "_") + ".o")
@@ -205,7 +212,8 @@ class Builder:
         objects = [self.objects[key].result() for key in self.compilations(combination)]
         own, library_objects = objects[:len(shape.sources)], objects[len(shape.sources):]
         driver = {"gcc": "g++", "clang": "clang++"}[build.compiler] if shape.language == "c++" else build.compiler
-        options = (*build.compile, *build.link, "-Wl,--build-id=sha1", "-pthread")
+        # not made from the contents: what was stripped must not find the debug file of what was not
+        options = (*build.compile, *build.link, "-pthread")
         files = [program]
         arguments = []
         if library_objects and build.static:
@@ -214,21 +222,21 @@ class Builder:
             library = folder / "library.so"
             # not -static or -no-pie, which are the program's
             for_library = [o for o in options if o not in ("-no-pie", "-fno-pie")]
-            run(driver, *for_library, "-shared", *library_objects, "-o", library, cwd=folder)
+            run(driver, *for_library, build_id(library), "-shared", *library_objects, "-o", library, cwd=folder)
             files.append(library)
             if shape.opened:
                 arguments.append(str(library))
             else:
                 own += [library, f"-Wl,-rpath,{folder}"]
-        run(driver, *options, *own, "-o", program, cwd=folder)
+        run(driver, *options, build_id(program), *own, "-o", program, cwd=folder)
         if build.after:
-            globals()[build.after](self, files)
+            globals()[build.after](self, combination, files)
         return [str(program), *arguments]
 
     def compile_program(self, combination, program):
         source = PROGRAMS / combination.shape.sources[0]
         if combination.build.compiler == "rustc":
-            run("rustc", *combination.build.compile, source, "-o", program, cwd=program.parent)
+            run("env", "RUSTC_BOOTSTRAP=1", "rustc", *combination.build.compile, source, "-o", program, cwd=program.parent)
             return
         environment = {"GOCACHE": self.folder / "go-cache", "GOPATH": self.folder / "go-path", "CGO_ENABLED": "0",
                        "GOFLAGS": "-mod=mod"}
@@ -239,9 +247,13 @@ class Builder:
 # --- what is done to linked programs ------------------------------------------------------------------------------------
 
 
-def strip(builder, files):
+def strip(builder, combination, files):
     for file in files:
         run("strip", "--strip-all", file, cwd=file.parent)
+
+
+def build_id(file):
+    return "-Wl,--build-id=0x" + hashlib.sha1(f"{file.parent.name}/{file.name}".encode()).hexdigest()
 
 
 def take_debug_file(file, target):
@@ -250,21 +262,21 @@ def take_debug_file(file, target):
     run("strip", "--strip-all", file, cwd=file.parent)
 
 
-def debug_file_by_build_id(builder, files):
+def debug_file_by_build_id(builder, combination, files):
     for file in files:
         notes = subprocess.run(["readelf", "-n", file], capture_output=True, text=True, check=True).stdout
         build_id = notes.split("Build ID: ")[1].split()[0]
         take_debug_file(file, builder.debug_directory / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug")
 
 
-def debug_file_by_link(builder, files):
+def debug_file_by_link(builder, combination, files):
     for file in files:
         debug = file.parent / ".debug" / f"{file.name}.debug"
         take_debug_file(file, debug)
         run("objcopy", f"--add-gnu-debuglink={debug}", file, cwd=file.parent)
 
 
-def keep_symbols_compressed(builder, files):
+def keep_symbols_compressed(builder, combination, files):
     """Mini debug information: a symbol table, compressed by xz, in .gnu_debugdata (gdb's manual, "MiniDebugInfo")."""
     for file in files:
         mini = file.with_name(file.name + ".mini")
@@ -276,24 +288,25 @@ def keep_symbols_compressed(builder, files):
         mini.with_name(mini.name + ".xz").unlink()
 
 
-def compress_with_zstd(builder, files):
+def compress_with_zstd(builder, combination, files):
     for file in files:
         run("objcopy", "--compress-debug-sections=zstd", file, cwd=file.parent)
 
 
-def package_split_files(builder, files):
-    """One FILE.dwp instead of the .dwo files of its objects. Those are shared with other builds and stay; what the
-    package lacks would be found there, but the skeleton units are made to name no file that exists."""
+def package_split_files(builder, combination, files):
+    """One FILE.dwp for each file, instead of the .dwo files of its objects."""
     for file in files:
         run("dwp", "-e", file, "-o", f"{file}.dwp", cwd=file.parent)
+    for key in builder.compilations(combination):
+        builder.objects[key].result().with_suffix(".dwo").unlink()
 
 
-def share_with_dwz(builder, files):
+def share_with_dwz(builder, combination, files):
     for file in files:
         run("dwz", file, cwd=file.parent)
 
 
-def share_with_dwz_in_common_file(builder, files):
+def share_with_dwz_in_common_file(builder, combination, files):
     # dwz makes a common file of two files or more
     twin = files[0].with_name(files[0].name + ".twin")
     shutil.copy(files[0], twin)

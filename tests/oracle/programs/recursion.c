@@ -1,4 +1,4 @@
-// Crashes on purpose: a null write below some hundred frames of three functions that call each other.
+// Crashes on purpose: a null write below some forty frames of three functions that call each other.
 #include <stdlib.h>
 
 static int* volatile nowhere;
@@ -23,5 +23,5 @@ __attribute__((noinline)) static int first(int depth, int value) {
 }
 
 int main(int argc, char** argv) {
-  return first(argc > 1 ? atoi(argv[1]) : 150, argc);
+  return first(argc > 1 ? atoi(argv[1]) : 14, argc);
 }

@@ -139,9 +139,10 @@ TEST(CrashJson, LeavesOutWhatIsNotKnown) {
 
 TEST(CrashJson, CountsElidedFrames) {
   const json other = record(null_write())["threads"][1];
-  EXPECT_EQ(other["frame_count"], 13);
+  EXPECT_EQ(other["frame_count"], 14);
   EXPECT_EQ(other["elided_frames"], 12);
-  EXPECT_EQ(other["frames"].size(), 1u);
+  EXPECT_EQ(other["elided_after"], 1);
+  EXPECT_EQ(other["frames"].size(), 2u);
 }
 
 TEST(CrashJson, TellsModulesAndPackages) {

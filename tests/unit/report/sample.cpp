@@ -120,8 +120,9 @@ CrashReport null_write(const std::string& id) {
   other.name = "worker";
   other.registers.rip = 0x7f0000001234;
   other.registers.rsp = 0x7f0000f00000;
-  other.frames = {frame("futex_wait", "", 0, 1)};
+  other.frames = {frame("futex_wait", "", 0, 1), frame("start_thread", "", 0, 1)};
   other.elided_frames = 12;
+  other.elided_after = 1;
   other.stop_reason = "no memory at 0x7f0000f04000";
   report.backtrace.threads.push_back(other);
   report.signature = signature("00000000000000aa", {"store", "std::vector::at", "write_null"});

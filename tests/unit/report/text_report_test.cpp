@@ -48,7 +48,8 @@ TEST(CrashText, ShowsTheStack) {
 TEST(CrashText, ShowsTheOtherThreads) {
   EXPECT_THAT(text(null_write()),
               HasSubstr("\nThread 4712 \"worker\"\n #0   futex_wait in libc.so.6+0x1000 [cfi]\n"
-                        "      ... and 12 deeper frames\n"
+                        "      ... 12 frames are not listed\n"
+                        " #1   start_thread in libc.so.6+0x1000 [cfi]\n"
                         "      (no memory at 0x7f0000f04000)\n"));
 }
 

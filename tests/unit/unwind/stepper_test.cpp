@@ -289,7 +289,7 @@ TEST(Stepper, steps_out_of_signal_handlers_of_32_bit_programs) {
   }
 }
 
-TEST(Stepper, keeps_the_first_frames_and_counts_the_others) {
+TEST(Stepper, keeps_both_ends_and_counts_the_frames_between) {
   const LiveSnapshot snapshot = crash_of("optimised", "recursion");
   const Walk all(snapshot, 10000);
   ASSERT_GT(all.result.frames.size(), 600u);
@@ -299,9 +299,39 @@ TEST(Stepper, keeps_the_first_frames_and_counts_the_others) {
   const Walk some(snapshot, 100);
   EXPECT_EQ(some.result.frames.size(), 100u);
   EXPECT_EQ(some.result.elided_frames, all.result.frames.size() - 100);
-  EXPECT_EQ(some.result.stop_reason, "frame limit");
+  EXPECT_EQ(some.result.elided_after, 50u);
+  EXPECT_EQ(some.result.stop_reason, "end of stack");
+  for (size_t i = 0; i < 50; ++i) {
+    EXPECT_EQ(some.result.frames[i].pc, all.result.frames[i].pc);
+    EXPECT_EQ(some.result.frames[99 - i].pc, all.result.frames[all.result.frames.size() - 1 - i].pc);
+  }
 
-  EXPECT_EQ(Walk(snapshot, 0).result.frames.size(), 1u) << "there is always a top";
+  const Walk exact(snapshot, all.result.frames.size());
+  EXPECT_EQ(exact.result.frames.size(), all.result.frames.size());
+  EXPECT_EQ(exact.result.elided_frames, 0u);
+  EXPECT_EQ(exact.result.elided_after, 0u);
+
+  const Walk least(snapshot, 0);
+  EXPECT_EQ(least.result.frames.size(), 1u) << "there is always a top";
+  EXPECT_EQ(least.result.elided_frames, all.result.frames.size() - 1);
+  EXPECT_EQ(least.result.elided_after, 1u);
+}
+
+TEST(Stepper, goes_on_at_the_other_end_of_a_stack_that_was_captured_from_both) {
+  LiveSnapshot snapshot = crash_of("optimised", "recursion");
+  const Walk whole(snapshot, 10000);
+  auto& pieces = snapshot.crash.threads[0].stack;
+  const MemoryRange all = pieces.at(0);
+  const size_t kept = all.bytes.size() / 4 / 8 * 8, resumed = all.bytes.size() - kept / 8 * 8;
+  pieces = {{all.address, all.bytes.substr(0, kept)},
+            {all.address + resumed, all.bytes.substr(resumed)}};
+
+  const Walk walk(snapshot, 10000);
+  EXPECT_LT(walk.result.frames.size(), whole.result.frames.size());
+  EXPECT_EQ(walk.result.stop_reason, "end of stack");
+  EXPECT_EQ(walk.result.frames.back().pc, whole.result.frames.back().pc);
+  ASSERT_EQ(walk.result.soft_errors.size(), 1u);
+  EXPECT_NE(walk.result.soft_errors[0].find("the stack was not captured from 0x"), std::string::npos);
 }
 
 TEST(Stepper, unwinds_an_overflown_stack_as_far_as_it_was_captured) {

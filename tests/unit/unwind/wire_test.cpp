@@ -17,6 +17,7 @@ Backtrace full_backtrace() {
   thread.registers.r15 = 15;
   thread.registers.gs_base = 1;
   thread.elided_frames = 300;
+  thread.elided_after = 1;
   thread.stop_reason = "end of stack";
   Frame frame;
   frame.trust = Trust::scan;
@@ -74,6 +75,7 @@ TEST(Wire, brings_everything_over) {
   EXPECT_EQ(b.registers.r15, a.registers.r15);
   EXPECT_EQ(b.registers.gs_base, a.registers.gs_base);
   EXPECT_EQ(b.elided_frames, a.elided_frames);
+  EXPECT_EQ(b.elided_after, a.elided_after);
   EXPECT_EQ(b.stop_reason, a.stop_reason);
   ASSERT_EQ(b.frames.size(), 2u);
   EXPECT_EQ(b.frames[0].trust, Trust::scan);
@@ -149,6 +151,12 @@ TEST(Wire, survives_any_bytes) {
       }
     }
   }
+}
+
+TEST(Wire, refuses_a_gap_behind_the_last_frame) {
+  Backtrace backtrace = full_backtrace();
+  backtrace.threads[0].elided_after = backtrace.threads[0].frames.size() + 1;
+  EXPECT_FALSE(from_wire(to_wire(backtrace)));
 }
 
 TEST(Wire, refuses_counts_that_lie) {
