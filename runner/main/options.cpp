@@ -79,9 +79,9 @@ uint32_t parse_ring_size(const std::string& text) {
 }
 
 // An empty one, from a variable that was not set, would read as if the option had not been given.
-const std::string& file_name(const std::string& word) {
+const std::string& file_name(const std::string& word, const char* what = "file") {
   if (word.empty()) {
-    throw CLI::ValidationError("the name of a file is missing");
+    throw CLI::ValidationError(std::string("the name of a ") + what + " is missing");
   }
   return word;
 }
@@ -172,7 +172,7 @@ void declare_options(CLI::App& app, RunOptions& options) {
   declare(app, "--debug-dir", "DIR",
           "Look for separate debug files below DIR too, before /usr/lib/debug; may be given again",
           [&options](const std::string& word) {
-            options.debug_directories.push_back(file_name(word));
+            options.debug_directories.push_back(file_name(word, "folder"));
           });
   declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
           [&options](const std::string& word) { options.record_file = file_name(word); });

@@ -32,8 +32,8 @@ struct RunOptions {
   uint64_t core_limit = 64 << 20;          // bytes of all cores together; 0: none is written
   uint32_t ring_bytes = 16 << 20;          // power of two
   std::vector<std::string> debug_directories;  // besides /usr/lib/debug
-  std::string record_file;                 // empty: the run is not recorded
-  std::string replay_file;                 // empty: `command` is run; else this run is replayed
+  std::string record_file;                     // empty: the run is not recorded
+  std::string replay_file;                     // empty: `command` is run; else this run is replayed
   bool verbose = false;
   Command command;
 };

@@ -60,10 +60,10 @@ struct ThreadBacktrace {
   std::string name;
   bool crashed = false;
   Registers registers;
-  std::vector<Frame> frames;  // top first
+  std::vector<Frame> frames;   // top first
   uint64_t elided_frames = 0;  // found but not kept, in the middle: below the first `elided_after`
   size_t elided_after = 0;     // of `frames`
-  std::string stop_reason;  // "end of stack", "no memory at 0x...", ...
+  std::string stop_reason;     // "end of stack", "no memory at 0x...", ...
 };
 
 // Takes the first `count` of the listed frames off, and the elided ones when those lay above the new top.

@@ -269,10 +269,9 @@ std::string stack_text(const ThreadBacktrace& thread, const Backtrace& backtrace
     }
     for (; line < lines.size() && lines[line].index < end; ++line) {
       if (row++ == rows) {
-        return text +
-               fmt::format("      ... {} not shown here\n",
-                           counted(frames_from(thread, lines[line].index), "more frame is",
-                                   "more frames are"));
+        return text + fmt::format("      ... {} not shown here\n",
+                                  counted(frames_from(thread, lines[line].index), "more frame is",
+                                          "more frames are"));
       }
       text += stack_row(lines[line], backtrace, directory);
     }

@@ -38,8 +38,9 @@ Result<std::string> inflate_xz(std::string_view packed) {
   inflated.resize(inflated.size() - stream.avail_out);
   lzma_end(&stream);
   if (state != LZMA_STREAM_END) {
-    return Error{state == LZMA_OK ? "it is longer than anything sensible"
-                                  : "it cannot be decompressed (liblzma: " + std::to_string(state) + ")"};
+    return Error{state == LZMA_OK
+                     ? "it is longer than anything sensible"
+                     : "it cannot be decompressed (liblzma: " + std::to_string(state) + ")"};
   }
   return inflated;
 }
@@ -112,15 +113,19 @@ Result<std::optional<std::string>> mini_debug_file(Elf* elf) {
   Elf_Scn* section = nullptr;
   while ((section = elf_nextscn(elf, section)) != nullptr) {
     GElf_Shdr header;
-    const char* name = gelf_getshdr(section, &header) != nullptr ? elf_strptr(elf, names, header.sh_name) : nullptr;
-    if (name == nullptr || std::string_view(name) != ".gnu_debugdata" || header.sh_type == SHT_NOBITS) {
+    const char* name = gelf_getshdr(section, &header) != nullptr
+                           ? elf_strptr(elf, names, header.sh_name)
+                           : nullptr;
+    if (name == nullptr || std::string_view(name) != ".gnu_debugdata" ||
+        header.sh_type == SHT_NOBITS) {
       continue;
     }
     const Elf_Data* data = elf_rawdata(section, nullptr);
     if (data == nullptr || data->d_buf == nullptr) {
       return Error{".gnu_debugdata lies outside the file"};
     }
-    Result<std::string> inflated = inflate_xz({static_cast<const char*>(data->d_buf), data->d_size});
+    Result<std::string> inflated =
+        inflate_xz({static_cast<const char*>(data->d_buf), data->d_size});
     if (!inflated) {
       return Error{".gnu_debugdata: " + inflated.error().message};
     }

@@ -142,8 +142,9 @@ std::vector<Dwarf_Die> inlined_at(const Dwarf_Die& function, uint64_t address) {
 Dwarf_Die tree_of(const Dwarf_Die& unit) {
   uint8_t type = 0;
   Dwarf_Die split{};
-  const bool found = dwarf_cu_info(unit.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
-                     type == DW_UT_skeleton && dwarf_tag(&split) == DW_TAG_compile_unit;
+  const bool found =
+      dwarf_cu_info(unit.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+      type == DW_UT_skeleton && dwarf_tag(&split) == DW_TAG_compile_unit;
   return found ? split : unit;
 }
 

@@ -57,11 +57,13 @@ Demangled demangled_cpp(const char* name) {
 }
 
 bool is_rust_v0(std::string_view name) {
-  return name.size() > 2 && name.starts_with("_R") && std::isupper(static_cast<unsigned char>(name[2])) != 0;
+  return name.size() > 2 && name.starts_with("_R") &&
+         std::isupper(static_cast<unsigned char>(name[2])) != 0;
 }
 
 bool is_d(std::string_view name) {
-  return name.size() > 2 && name.starts_with("_D") && std::isdigit(static_cast<unsigned char>(name[2])) != 0;
+  return name.size() > 2 && name.starts_with("_D") &&
+         std::isdigit(static_cast<unsigned char>(name[2])) != 0;
 }
 
 // Rust's older scheme is the one of C++ with a last component "h" and 16 hexadecimal digits, so it is asked first.

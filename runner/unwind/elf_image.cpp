@@ -235,9 +235,9 @@ FrameHandle ElfImage::call_frame(uint64_t address) {
 const ResolvedAddress& ElfImage::resolve(uint64_t address) {
   if (!symbolizer_) {
     find_symbols();
-    symbolizer_ = std::make_unique<Symbolizer>(elf_.get(),
-                                               debug_file_ ? debug_file_->elf.get() : nullptr,
-                                               mini_debug_file_.get(), dwarf_.get());
+    symbolizer_ =
+        std::make_unique<Symbolizer>(elf_.get(), debug_file_ ? debug_file_->elf.get() : nullptr,
+                                     mini_debug_file_.get(), dwarf_.get());
   }
   return symbolizer_->resolve(address);
 }

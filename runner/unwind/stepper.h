@@ -25,7 +25,7 @@ struct WalkedFrame {
 
 struct StackWalk {
   std::vector<WalkedFrame> frames;  // top first, never empty
-  uint64_t elided_frames = 0;  // between frames[elided_after - 1] and frames[elided_after]
+  uint64_t elided_frames = 0;       // between frames[elided_after - 1] and frames[elided_after]
   size_t elided_after = 0;
   std::string stop_reason;
   std::vector<std::string> soft_errors;

@@ -16,7 +16,8 @@ struct UnwindLimits {
   size_t frames = 1024;                // kept per thread
   std::chrono::seconds per_crash{20};  // of processor time and of wall time
   size_t memory = size_t{4} << 30;     // bytes of address space beyond what the child inherits
-  std::vector<std::string> debug_directories;  // to look for separate debug files before /usr/lib/debug
+  std::vector<std::string>
+      debug_directories;  // to look for separate debug files before /usr/lib/debug
   // files and sources below these are the program's own code (in_app)
   std::vector<std::string> app_directories;
 };

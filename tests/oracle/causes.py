@@ -1,17 +1,17 @@
 """Why our stack and gdb's differ, each told by evidence from outside of the two: the files themselves, other tools."""
 
 import functools
-import pathlib
+import os
+import re
 import subprocess
 
-import compare
 import core_file
 
 CAUSES = {
     "alias": "the function has several names (readelf lists both at its address), and each side takes another; counted "
              "as equal",
-    "row of the line table": "several rows of the line table have this address; gdb takes the last one that begins a "
-                             "statement, we the last one, and so does addr2line of binutils",
+    "row of the line table": "several rows of the line table have this address; gdb takes the last one that is marked as "
+                             "a statement, we the last one (readelf lists both so)",
     "signal frame of Go": "gdb does not know the trampoline of Go's handlers (code that calls rt_sigreturn, without the "
                           "mark in its call frame table) and takes it for a caller; we begin at what the signal interrupted",
     "stack not captured": "the handler ran on a stack of its own (sigaltstack) and interrupted another stack, of which no "
@@ -24,11 +24,18 @@ RESTORER = bytes.fromhex("48c7c00f0000000f05")  # mov $15, %rax; syscall
 
 
 @functools.cache
-def addr2line(module, address):
-    """(file, line) of each function inlined at an address, innermost first."""
-    places = subprocess.run(["addr2line", "-i", "-e", module, hex(address)], capture_output=True, text=True).stdout
-    return [(compare.normal_path(file), int(line) if line.isdigit() else 0)
-            for file, _, line in (place.split(" ")[0].rpartition(":") for place in places.splitlines())]
+def line_table(file):
+    """The rows of a file's line tables as readelf decodes them: address -> [(name of the source, line, is a statement)],
+    in the order of the table."""
+    rows = {}
+    listing = subprocess.run(["readelf", "--wide", "--debug-dump=decodedline", file], capture_output=True, text=True,
+                             errors="replace").stdout
+    for line in listing.splitlines():
+        match = re.match(r"(\S+) +(\d+) +(0x[0-9a-f]+)(?: +\d+)?( +x)?", line)
+        if match:
+            source, number, address, statement = match.groups()
+            rows.setdefault(int(address, 16), []).append((source, int(number), bool(statement)))
+    return rows
 
 
 def code_at(place, length):
@@ -41,17 +48,24 @@ def code_at(place, length):
     return b""
 
 
-def is_row(what, a, b):
-    """Only one of the two lines is what addr2line says, too: ours."""
-    if what != "file or line" or not pathlib.Path(a.place[0]).exists():
-        return False
-    # for the first frame of a stack the address itself, else the call before it; both are asked
-    answers = [addr2line(a.place[0], a.place[1] - back) for back in (0, 1)]
-    return any((b.file, b.line) in answer and (a.file, a.line) not in answer for answer in answers)
+def is_row(a, b, file):
+    """At the address that both sides speak of, the last row that is a statement is gdb's and the last one ours."""
+    def row(frame):
+        return os.path.basename(frame.file), frame.line
+
+    rows = line_table(file)
+    for address in (a.place[1], a.place[1] - 1):  # of the first frame of a stack, and of callers
+        at = max((start for start in rows if start <= address), default=None)
+        if at is not None:
+            statements = [r[:2] for r in rows[at] if r[2]]
+            if statements and statements[-1] == row(a) and rows[at][-1][:2] == row(b):
+                return True
+    return False
 
 
-def explain(differences, combination, theirs, our_thread):
-    """Gives each difference of a thread its "cause", a key of CAUSES. `theirs`: gdb's physical frames."""
+def explain(differences, combination, theirs, our_thread, debug_files):
+    """Gives each difference of a thread its "cause", a key of CAUSES. `theirs`: gdb's physical frames. `debug_files`: by
+    the file that they were taken from."""
     lost_in_trampoline = any(not f.signal and not f.functions[0].readable
                              and code_at(f.functions[0].place, len(RESTORER)) == RESTORER for f in theirs)
     no_memory = our_thread.get("stop_reason", "").startswith("no memory at")
@@ -67,5 +81,5 @@ def explain(differences, combination, theirs, our_thread):
             difference["cause"] = "package of split units"
         elif what == "name":
             difference["cause"] = "alias"
-        elif a and b and is_row(what, a, b):
+        elif what == "file or line" and is_row(a, b, debug_files.get(a.place[0], a.place[0])):
             difference["cause"] = "row of the line table"

@@ -111,8 +111,12 @@ def symbols(module):
 
 
 def is_alias(a, b):
-    """One function with several names: the file's symbol table has both at one address."""
-    return any(a.names & names and b.names & names for names in symbols(a.place[0]).values())
+    """One function with several names: the file's symbol table has both at one address, or they are the constructors or
+    destructors of the complete object and of its base (C1 and C2, D1 and D2 of the C++ ABI), which are one as a rule."""
+    def without_variant(names):
+        return {re.sub("([CD])[12]E", r"\1E", name) for name in names}
+
+    return bool(without_variant(a.names) & without_variant(b.names)) or any(a.names & names and b.names & names for names in symbols(a.place[0]).values())
 
 
 class Totals(collections.Counter):

@@ -167,6 +167,7 @@ class Builder:
     def __init__(self, folder, debug_directory):
         self.folder = folder
         self.debug_directory = debug_directory
+        self.debug_files = {}  # path of a program or library -> that of the separate file
         self.objects = {}  # what is compiled -> the future of its path
 
     def build(self, combinations):
@@ -256,7 +257,8 @@ def build_id(file):
     return "-Wl,--build-id=0x" + hashlib.sha1(f"{file.parent.name}/{file.name}".encode()).hexdigest()
 
 
-def take_debug_file(file, target):
+def take_debug_file(builder, file, target):
+    builder.debug_files[str(file)] = str(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     run("objcopy", "--only-keep-debug", file, target, cwd=file.parent)
     run("strip", "--strip-all", file, cwd=file.parent)
@@ -266,13 +268,13 @@ def debug_file_by_build_id(builder, combination, files):
     for file in files:
         notes = subprocess.run(["readelf", "-n", file], capture_output=True, text=True, check=True).stdout
         build_id = notes.split("Build ID: ")[1].split()[0]
-        take_debug_file(file, builder.debug_directory / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug")
+        take_debug_file(builder, file, builder.debug_directory / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug")
 
 
 def debug_file_by_link(builder, combination, files):
     for file in files:
         debug = file.parent / ".debug" / f"{file.name}.debug"
-        take_debug_file(file, debug)
+        take_debug_file(builder, file, debug)
         run("objcopy", f"--add-gnu-debuglink={debug}", file, cwd=file.parent)
 
 

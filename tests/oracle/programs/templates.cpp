@@ -50,8 +50,6 @@ struct Local {
 int main(int argc, char**) {
   std::map<std::string, int> counts{{"one", argc}};
   const std::function<int(int, std::map<std::string, int>)> function =
-      [](int value, std::map<std::string, int> map) {
-        return app::Local::run(value + map["one"]);
-      };
+      [](int value, std::map<std::string, int> map) { return app::Local::run(value + map["one"]); };
   return app::forward_all<int, std::map<std::string, int>>(function, argc, counts) + 1;
 }

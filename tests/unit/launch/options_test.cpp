@@ -106,6 +106,8 @@ TEST(Options, AreTaken) {
 }
 
 TEST(Options, ARunIsRecordedOrReplayed) {
+  EXPECT_THAT(parsed({"--debug-dir", "a", "--debug-dir", "/b c", "--", "x"}).debug_directories,
+              ElementsAre("a", "/b c"));
   const RunOptions recorded = parsed({"--record", "some file", "--", "x", "--replay", "y"});
   EXPECT_EQ(recorded.record_file, "some file");
   EXPECT_EQ(recorded.replay_file, "");
@@ -124,6 +126,7 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{}, "no command to run"},
       {{"--"}, "no command to run"},
       {{"-v"}, "no command to run"},
+      {{"--debug-dir", "", "--", "x"}, "--debug-dir: the name of a folder is missing"},
       {{"--record", "", "--", "x"}, "--record: the name of a file is missing"},
       {{"--replay", ""}, "--replay: the name of a file is missing"},
       {{"--replay", "r", "--", "x", "y"}, "--replay runs no command, but there is one: x"},
@@ -167,7 +170,7 @@ TEST(Options, HelpAndVersionAreNoMistake) {
   for (const char* option :
        {"--output-dir", "--linger", "--leftovers", "--timeout", "--grace", "--keep-core", "--user",
         "--fail-on", "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size",
-        "--core-limit", "--ring-size", "--record", "--replay", "--verbose"}) {
+        "--core-limit", "--ring-size", "--debug-dir", "--record", "--replay", "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);

@@ -177,7 +177,8 @@ TEST(WithoutZstd, does_not_believe_sizes) {
   }
   for (const uint64_t claimed : {uint64_t{1} << 40, ~uint64_t{0}}) {
     std::string bytes = one_section(content, claimed);
-    EXPECT_THAT(error_of(without_zstd(elf_in(bytes).get(), bytes)), HasSubstr("longer than anything"));
+    EXPECT_THAT(error_of(without_zstd(elf_in(bytes).get(), bytes)),
+                HasSubstr("longer than anything"));
   }
 }
 

@@ -78,9 +78,9 @@ TEST_P(Flavour, has_functions_lines_and_inlined_functions) {
 
 INSTANTIATE_TEST_SUITE_P(All, Flavour,
                          testing::Values("optimised", "plain", "fixed_address", "static", "clang",
-                                         "dwarf4", "compressed", "zstd", "split",
-                                         "split_dwarf4", "dwz", "debug_frame_only", "linked",
-                                         "identified", "frame_pointers", "no_table"),
+                                         "dwarf4", "compressed", "zstd", "split", "split_dwarf4",
+                                         "dwz", "debug_frame_only", "linked", "identified",
+                                         "frame_pointers", "no_table"),
                          [](const auto& flavour) { return std::string(flavour.param); });
 
 TEST(CrashUnwinder, does_with_symbols_alone) {

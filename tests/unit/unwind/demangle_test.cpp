@@ -36,10 +36,12 @@ TEST(ReadableName, drops_the_hash_of_rust_names) {
 }
 
 TEST(ReadableName, demangles_rust) {
-  EXPECT_EQ(readable_name("_ZN46_$LT$app..Store$u20$as$u20$core..ops..Drop$GT$4drop17h0123456789abcdefE"),
-            "<app::Store as core::ops::Drop>::drop");
+  EXPECT_EQ(
+      readable_name("_ZN46_$LT$app..Store$u20$as$u20$core..ops..Drop$GT$4drop17h0123456789abcdefE"),
+      "<app::Store as core::ops::Drop>::drop");
   EXPECT_EQ(readable_name("_RNvMCsbDqzXfLQacH_3appNtB2_5Store3get"), "<app::Store>::get");
-  EXPECT_EQ(readable_name("_RINvCsbDqzXfLQacH_3app7look_upmE.llvm.1234567890"), "app::look_up::<u32>");
+  EXPECT_EQ(readable_name("_RINvCsbDqzXfLQacH_3app7look_upmE.llvm.1234567890"),
+            "app::look_up::<u32>");
   EXPECT_EQ(readable_name("_Ready"), "_Ready");
 }
 

@@ -303,7 +303,8 @@ TEST(Stepper, keeps_both_ends_and_counts_the_frames_between) {
   EXPECT_EQ(some.result.stop_reason, "end of stack");
   for (size_t i = 0; i < 50; ++i) {
     EXPECT_EQ(some.result.frames[i].pc, all.result.frames[i].pc);
-    EXPECT_EQ(some.result.frames[99 - i].pc, all.result.frames[all.result.frames.size() - 1 - i].pc);
+    EXPECT_EQ(some.result.frames[99 - i].pc,
+              all.result.frames[all.result.frames.size() - 1 - i].pc);
   }
 
   const Walk exact(snapshot, all.result.frames.size());
@@ -331,7 +332,8 @@ TEST(Stepper, goes_on_at_the_other_end_of_a_stack_that_was_captured_from_both) {
   EXPECT_EQ(walk.result.stop_reason, "end of stack");
   EXPECT_EQ(walk.result.frames.back().pc, whole.result.frames.back().pc);
   ASSERT_EQ(walk.result.soft_errors.size(), 1u);
-  EXPECT_NE(walk.result.soft_errors[0].find("the stack was not captured from 0x"), std::string::npos);
+  EXPECT_NE(walk.result.soft_errors[0].find("the stack was not captured from 0x"),
+            std::string::npos);
 }
 
 TEST(Stepper, unwinds_an_overflown_stack_as_far_as_it_was_captured) {
