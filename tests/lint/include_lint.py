@@ -25,6 +25,9 @@ MAY_INCLUDE = {
 HOMES = [
     ("libbpf", r"bpf/(?!crash_event\.h)|crash_probe\.skel\.h", r"PkgConfig::LIBBPF|crashcrawler_bpf", ("capture/probe",)),
     ("libdw", r"elfutils/|dwarf\.h", r"PkgConfig::LIBDW", ("unwind",)),
+    ("liblzma", r"lzma\.h", r"PkgConfig::LIBLZMA", ("unwind",)),
+    ("libzstd", r"zstd\.h", r"PkgConfig::LIBZSTD", ("unwind",)),
+    ("libiberty", r"libiberty/", r"Iberty::iberty", ("unwind",)),
     ("libelf", r"(lib|g)elf\.h", r"PkgConfig::LIBELF", ("unwind",)),
     ("tinyxml2", r"tinyxml2\.h", r"tinyxml2::", ("report",)),
     ("nettle", r"nettle/", r"PkgConfig::NETTLE", ("report",)),
@@ -35,7 +38,8 @@ HOMES = [
 
 # base and model know the standard library and the system, nothing else.
 OUTSIDE_LIBRARY = re.compile(
-    r"(bpf|elfutils|boost|CLI|spdlog|fmt|nlohmann|gtest|gmock)/|(lib|g)elf\.h|dwarf\.h|tinyxml2\.h|xxhash\.h")
+    r"(bpf|elfutils|boost|CLI|spdlog|fmt|nlohmann|gtest|gmock)/|(lib|g)elf\.h|dwarf\.h|tinyxml2\.h|xxhash\.h|lzma\.h|zstd\.h|"
+    r"libiberty/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 GENERATED = re.compile(r"[^/]+\.skel\.h")  # by bpftool, into the build folder

@@ -199,7 +199,7 @@ class Builder:
         folder.mkdir(parents=True)
         target = folder / (source.replace(".", "_") + ".o")
         driver = {"gcc": "g++", "clang": "clang++"}[compiler] if source.endswith(".cpp") else compiler
-        run(driver, *options, "-c", PROGRAMS / source, "-o", target, cwd=folder)
+        run(driver, *options, "-I", PROGRAMS.parents[2], "-c", PROGRAMS / source, "-o", target, cwd=folder)
         return target
 
     def link(self, combination):

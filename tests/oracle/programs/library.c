@@ -1,5 +1,5 @@
 // Part of programs that crash on purpose.
-#include "library.h"
+#include "tests/oracle/programs/library.h"
 
 static int* volatile nowhere;
 

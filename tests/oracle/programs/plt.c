@@ -2,7 +2,7 @@
 // between.
 #include <stdlib.h>
 
-#include "library.h"
+#include "tests/oracle/programs/library.h"
 
 static int* volatile nowhere;
 

@@ -323,7 +323,9 @@ TEST(Stepper, goes_on_at_the_other_end_of_a_stack_that_was_captured_from_both) {
   const Walk whole(snapshot, 10000);
   auto& pieces = snapshot.crash.threads[0].stack;
   const MemoryRange all = pieces.at(0);
-  const size_t kept = all.bytes.size() / 4 / 8 * 8, resumed = all.bytes.size() - kept / 8 * 8;
+  const size_t kept = 4096, resumed = snapshot.crash.stack_start - 2048 - all.address;
+  ASSERT_GT(all.bytes.size(), resumed);
+  ASSERT_GT(resumed, kept);
   pieces = {{all.address, all.bytes.substr(0, kept)},
             {all.address + resumed, all.bytes.substr(resumed)}};
 
