@@ -124,15 +124,16 @@ class Totals(collections.Counter):
     compared)"""
 
 
-def compare_thread(gdb_thread, our_thread, core):
-    """(totals, differences, physical frames of gdb) of one thread. A difference: {"what", "level", "gdb", "ours", "sides"}."""
+def compare_thread(gdb_thread, our_thread, core, below_handler):
+    """(totals, differences, physical frames of gdb) of one thread. A difference: {"what", "level", "gdb", "ours", "sides"}.
+    `below_handler`: the report says that it is about a fault that was handled."""
     totals = Totals()
     differences = []
     theirs, left_out = of_gdb(gdb_thread, core)
     totals.update(left_out)
     everything = theirs
     ours = of_report(our_thread)
-    if begins_below_handler(theirs, ours):
+    if below_handler and begins_below_handler(theirs, ours):
         interrupted = [f.pc for f in theirs].index(ours[0].pc)
         totals["of_handlers"] = sum(len(f.functions) for f in theirs[:interrupted])
         theirs = theirs[interrupted:]

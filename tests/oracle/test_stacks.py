@@ -32,6 +32,7 @@ LEAST_SAME_FUNCTION = 0.99
 LEAST_SAME_LINE = 0.98
 GDBS = 2  # side by side
 SECONDS_FOR_GDB = 900
+CORE_PATTERN = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
 
 
 class Stacks(unittest.TestCase):
@@ -74,7 +75,7 @@ class Stacks(unittest.TestCase):
     def ask_gdb(cls, commands):
         cls.cores = {}
         for name in commands:
-            found = sorted((cls.work / name).glob("core*"))
+            found = sorted((cls.work / name).glob(CORE_PATTERN.split("%")[0] + "*"))
             if found:
                 cls.cores[name] = found[0]
         jobs = [{"name": n, "program": commands[n][0], "core": str(core)} for n, core in cls.cores.items()]
@@ -87,18 +88,19 @@ class Stacks(unittest.TestCase):
             processes.append((subprocess.Popen(["gdb", "-batch", "-nx", "-x", HERE / "dump_stacks.py"], env=environment,
                                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True), output))
         cls.gdb = {}
-        for process, output in processes:
-            try:
+        try:
+            for process, output in processes:
                 _, words = process.communicate(timeout=SECONDS_FOR_GDB)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-                raise
-            if process.returncode != 0:
-                raise AssertionError(f"gdb ended with {process.returncode}:\n{words}")
-            for line in output.read_text().splitlines():
-                result = json.loads(line)
-                cls.gdb[result["name"]] = result
+                if process.returncode != 0:
+                    raise AssertionError(f"gdb ended with {process.returncode}:\n{words}")
+                for line in output.read_text().splitlines():
+                    result = json.loads(line)
+                    cls.gdb[result["name"]] = result
+        finally:
+            for process, _ in processes:
+                if process.poll() is None:
+                    process.kill()
+                    process.communicate()
 
     @classmethod
     def compare_all(cls):
@@ -117,7 +119,8 @@ class Stacks(unittest.TestCase):
             if ours.keys() != theirs.keys():
                 result["problems"].append(f"threads: {sorted(theirs)} in gdb, {sorted(ours)} in ours")
             for tid in ours.keys() & theirs.keys():
-                totals, differences, frames = compare.compare_thread(theirs[tid], ours[tid], core)
+                below_handler = ours[tid]["crashed"] and crash["crash_info"]["kind"] == "handled_signal"
+                totals, differences, frames = compare.compare_thread(theirs[tid], ours[tid], core, below_handler)
                 causes.explain(differences, combination, frames, ours[tid], cls.builder.debug_files)
                 result["totals"] += totals
                 result["differences"] += [{"thread": tid, **d} for d in differences]
@@ -212,9 +215,8 @@ class Stacks(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
-    if pattern.startswith("|") or "/" in pattern:
-        harness.skip(f"core dumps go to '{pattern}' (core_pattern), not to the working directory")
+    if not CORE_PATTERN or CORE_PATTERN.startswith(("|", "%")) or "/" in CORE_PATTERN:
+        harness.skip(f"core dumps go to '{CORE_PATTERN}' (core_pattern), not to a file of a known name")
     if not shutil.which("gdb"):
         harness.skip("gdb is not installed")
     harness.main()

@@ -476,5 +476,20 @@ TEST(DropRelayed, AFailedCheckOfTheParentIsACrash) {
   EXPECT_EQ(left_of({child, parent}), Pids({11, 10})) << "nothing is known";
 }
 
+TEST(DropTop, KeepsTheGapWhereItIs) {
+  ThreadBacktrace thread;
+  thread.frames.resize(6);
+  thread.elided_frames = 9;
+  thread.elided_after = 3;
+  drop_top(thread, 2);
+  EXPECT_EQ(thread.frames.size(), 4u);
+  EXPECT_EQ(thread.elided_after, 1u);
+  EXPECT_EQ(thread.elided_frames, 9u);
+  drop_top(thread, 1);
+  EXPECT_EQ(thread.frames.size(), 3u);
+  EXPECT_EQ(thread.elided_after, 0u);
+  EXPECT_EQ(thread.elided_frames, 0u) << "they lay above what is left";
+}
+
 }  // namespace
 }  // namespace crashcrawler
