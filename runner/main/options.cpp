@@ -79,9 +79,9 @@ uint32_t parse_ring_size(const std::string& text) {
 }
 
 // An empty one, from a variable that was not set, would read as if the option had not been given.
-const std::string& file_name(const std::string& word, const char* what = "file") {
+const std::string& file_name(const std::string& word) {
   if (word.empty()) {
-    throw CLI::ValidationError(std::string("the name of a ") + what + " is missing");
+    throw CLI::ValidationError("the name of a file is missing");
   }
   return word;
 }
@@ -169,11 +169,14 @@ void declare_options(CLI::App& app, RunOptions& options) {
   declare(app, "--ring-size", "BYTES",
           "Buffer between the kernel and us, rounded up to a power of two (default: 16M)",
           [&options](const std::string& word) { options.ring_bytes = parse_ring_size(word); });
-  declare(app, "--debug-dir", "DIR",
-          "Look for separate debug files below DIR too, before /usr/lib/debug; may be given again",
-          [&options](const std::string& word) {
-            options.debug_directories.push_back(file_name(word, "folder"));
-          });
+  app.add_option("--debug-dir", options.debug_directories,
+                 "Look for separate debug files below DIR too, before /usr/lib/debug; may be given "
+                 "more than once")
+      ->type_name("DIR")
+      ->allow_extra_args(false)
+      ->check([](const std::string& word) {
+        return std::string(word.empty() ? "the name of a folder is missing" : "");
+      });
   declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
           [&options](const std::string& word) { options.record_file = file_name(word); });
   declare(app, "--replay", "FILE",
