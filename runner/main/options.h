@@ -27,10 +27,10 @@ struct RunOptions {
   FailOn fail_on = FailOn::crash;
   bool best_effort = false;
   Sanitizers sanitizers = Sanitizers::leave;
-  uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
-  uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
-  uint64_t core_limit = 64 << 20;          // bytes of all cores together; 0: none is written
-  uint32_t ring_bytes = 16 << 20;          // power of two
+  uint32_t crash_stack_bytes = 64 << 10;       // of the crashing thread
+  uint32_t thread_stack_bytes = 16 << 10;      // of each other thread
+  uint64_t core_limit = 64 << 20;              // bytes of all cores together; 0: none is written
+  uint32_t ring_bytes = 16 << 20;              // power of two
   std::vector<std::string> debug_directories;  // besides /usr/lib/debug
   std::string record_file;                     // empty: the run is not recorded
   std::string replay_file;                     // empty: `command` is run; else this run is replayed

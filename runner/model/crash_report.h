@@ -8,6 +8,7 @@
 
 #include "runner/model/backtrace.h"
 #include "runner/model/raw_crash.h"
+#include "runner/model/test_case.h"
 
 namespace crashcrawler {
 
@@ -53,6 +54,8 @@ struct CrashReport {
   RawCrash raw;    // stack bytes only until the core is written
   Backtrace backtrace;
   Signature signature;
+  TestCase test;
+  std::string expected_reason;  // not empty: it died on purpose, and this says how that is known
   std::vector<Artifact> artifacts;
   std::vector<std::string> soft_errors;  // of making the report
 };
