@@ -39,7 +39,7 @@ constexpr size_t kLargestBody = 32768, kLargestOutput = 65536;
 constexpr size_t kStackRows = 100;
 constexpr size_t kHashDigits = 8;
 
-struct TestCase {
+struct JunitCase {
   std::string name, file;
   int line = 0;
   double seconds = 0;
@@ -92,13 +92,13 @@ std::string type_of(const CrashReport& crash) {
   return signal_name(crash.raw.signal.number);
 }
 
-TestCase crash_case(const DistinctCrash& distinct, const Session& session,
+JunitCase crash_case(const DistinctCrash& distinct, const Session& session,
                     const std::string& output_directory) {
   const CrashReport& crash = distinct.first();
   const std::string& directory = session.command.working_directory;
   const std::string report_path =
       output_path_from(output_directory + "/crashes/" + crash.id, directory);
-  TestCase result;
+  JunitCase result;
   result.name = crash_name(crash);
   result.type = type_of(crash);
   result.message = shortened(headline(crash, directory), kLongestMessage);
@@ -114,9 +114,9 @@ TestCase crash_case(const DistinctCrash& distinct, const Session& session,
 }
 
 // Equal names of different crashes are told apart by what is as stable as they are.
-void make_names_unique(std::vector<TestCase>& cases, const std::vector<DistinctCrash>& crashes) {
+void make_names_unique(std::vector<JunitCase>& cases, const std::vector<DistinctCrash>& crashes) {
   std::map<std::string, size_t> count;
-  for (const TestCase& test : cases) {
+  for (const JunitCase& test : cases) {
     ++count[test.name];
   }
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -130,8 +130,8 @@ void make_names_unique(std::vector<TestCase>& cases, const std::vector<DistinctC
   }
 }
 
-TestCase lost_case(const Health& health) {
-  TestCase result;
+JunitCase lost_case(const Health& health) {
+  JunitCase result;
   result.name = "crashes were lost";
   result.type = "lost";
   result.message = counted(health.lost_crashes, "death was", "deaths were") +
@@ -143,9 +143,9 @@ TestCase lost_case(const Health& health) {
   return result;
 }
 
-std::vector<TestCase> test_cases(const Session& session, const std::string& output_directory) {
+std::vector<JunitCase> test_cases(const Session& session, const std::string& output_directory) {
   const std::vector<DistinctCrash> crashes = distinct_crashes(session);
-  std::vector<TestCase> cases;
+  std::vector<JunitCase> cases;
   cases.reserve(crashes.size() + 1);
   for (const DistinctCrash& crash : crashes) {
     cases.push_back(crash_case(crash, session, output_directory));
@@ -155,7 +155,7 @@ std::vector<TestCase> test_cases(const Session& session, const std::string& outp
     cases.push_back(lost_case(session.health));
   }
   if (!session.health.complete) {  // never to be taken for a run in which nothing crashed
-    TestCase& unknown = cases.emplace_back();
+    JunitCase& unknown = cases.emplace_back();
     unknown.name = "crashes that nobody saw";
     unknown.message = "not known: for some or all of the run nothing was captured";
     for (const std::string& problem : session.health.degraded) {
@@ -170,13 +170,13 @@ std::vector<TestCase> test_cases(const Session& session, const std::string& outp
   return cases;
 }
 
-bool is_skipped(const TestCase& test) {
+bool is_skipped(const JunitCase& test) {
   return test.type.empty() && !test.message.empty();
 }
 
-void push_counters(tinyxml2::XMLPrinter& xml, const std::vector<TestCase>& cases, double seconds) {
+void push_counters(tinyxml2::XMLPrinter& xml, const std::vector<JunitCase>& cases, double seconds) {
   size_t errors = 0, skipped = 0;
-  for (const TestCase& test : cases) {
+  for (const JunitCase& test : cases) {
     errors += test.type.empty() ? 0 : 1;
     skipped += is_skipped(test) ? 1 : 0;
   }
@@ -188,7 +188,7 @@ void push_counters(tinyxml2::XMLPrinter& xml, const std::vector<TestCase>& cases
   xml.PushAttribute("time", fmt::format("{:.3f}", seconds).c_str());
 }
 
-void push_case(tinyxml2::XMLPrinter& xml, const TestCase& test) {
+void push_case(tinyxml2::XMLPrinter& xml, const JunitCase& test) {
   xml.OpenElement("testcase");
   xml.PushAttribute("classname", kSuite);
   xml.PushAttribute("name", test.name.c_str());
@@ -222,7 +222,7 @@ void push_case(tinyxml2::XMLPrinter& xml, const TestCase& test) {
 }  // namespace
 
 std::string junit_xml(const Session& session, const std::string& directory) {
-  const std::vector<TestCase> cases = test_cases(session, directory);
+  const std::vector<JunitCase> cases = test_cases(session, directory);
   const double seconds = std::chrono::duration<double>(session.outcome.duration).count();
   tinyxml2::XMLPrinter xml;
   xml.PushDeclaration("xml version=\"1.0\" encoding=\"UTF-8\"");
@@ -231,7 +231,7 @@ std::string junit_xml(const Session& session, const std::string& directory) {
   xml.OpenElement("testsuite");
   push_counters(xml, cases, seconds);
   xml.PushAttribute("timestamp", iso_seconds(session.outcome.started).c_str());
-  for (const TestCase& test : cases) {
+  for (const JunitCase& test : cases) {
     push_case(xml, test);
   }
   xml.CloseElement();
