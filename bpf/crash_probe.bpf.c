@@ -58,6 +58,7 @@ static __noinline int describe(struct crash* crash, struct task_struct* task, __
   emit_environment(crash);
   emit_thread(crash, CC_THREAD_CRASHED, may_have_spoken ? CC_DEAD_STACK : CC_REDZONE,
               crash_stack_bytes, STACK_PATIENCE);
+  emit_far_stacks(crash, crash_stack_bytes, STACK_PATIENCE);
   if (may_have_spoken) {
     emit_report(crash, task);
   }
@@ -91,19 +92,20 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
   struct task_struct* task = bpf_get_current_task_btf();
   struct crash* crash;
   __u32 cause = CC_CAUSE_CORE_SIGNAL;
-  void* handler;
+  void* handler = action->sa.sa_handler;
 
-  if (!is_fatal_signal(signal)) {
-    return 0;
-  }
-  handler = action->sa.sa_handler;
   if (handler != (void*)SIG_DFL_HANDLER) {
-    if (handler != (void*)SIG_IGN_HANDLER && is_core_signal(signal)) {
+    if (handler == (void*)SIG_IGN_HANDLER) {
+      return 0;
+    }
+    if (is_core_signal(signal)) {
       remember_first_signal(task, signal, info);
+    } else {
+      remember_call(task);
     }
     return 0;
   }
-  if (!in_tree(task)) {
+  if (!is_fatal_signal(signal) || !in_tree(task)) {
     return 0;
   }
   crash = find_crash(task);

@@ -37,7 +37,7 @@ struct first_signal {
   __u64 rip, rsp;       /* of the newest */
   __u64 original_stack; /* rsp of the newest that did not happen on the alternate stack */
   __u32 signal;         /* of the newest */
-  __u32 pending;        /* handlers called and not returned; see sees_returns */
+  __u32 pending; /* handlers called since the first fault, and not returned; see sees_returns */
   __u8 siginfo
       [CC_SIGINFO_SIZE]; /* of the newest of the first COPIED_FAULTS, and so are the registers */
   struct pt_regs registers;
@@ -95,6 +95,16 @@ static __always_inline void remember_first_signal(struct task_struct* task, int 
   if (first->count <= COPIED_FAULTS) {
     bpf_probe_read_kernel(first->siginfo, sizeof(first->siginfo), info);
     bpf_probe_read_kernel(&first->registers, sizeof(first->registers), registers);
+  }
+}
+
+/* A handler of another signal is called: it returns by rt_sigreturn(2) as well. */
+static __always_inline void remember_call(struct task_struct* task) {
+  struct first_signal* first =
+      sees_returns ? bpf_task_storage_get(&first_signals, task, 0, 0) : NULL;
+
+  if (first) {
+    first->pending++;
   }
 }
 

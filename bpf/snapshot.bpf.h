@@ -106,6 +106,80 @@ static __noinline void emit_thread(struct crash* crash, __u32 flags, __u32 below
              patience);
 }
 
+/* Where the stack of the running task begins that `stack_pointer` is in: the kernel put the arguments of the program
+ * there, or the C library its thread control block, to which fs points. */
+static __always_inline __u64 stack_top(struct task_struct* task, __u64 stack_pointer) {
+  __u64 main_stack = BPF_CORE_READ(task, mm, start_stack), thread_stack = task->thread.fsbase;
+
+  return main_stack - stack_pointer < thread_stack - stack_pointer ? main_stack : thread_stack;
+}
+
+/* The end of a stack that is deeper than the `kept` bytes above `stack_pointer`: what began it all, below a recursion. */
+static __noinline void emit_stack_end(struct crash* crash, __u64 stack_pointer, __u64 kept) {
+  enum { STACK_END = 8 << 10, LARGEST_STACK = 1 << 30 };
+  struct task_struct* task = bpf_get_current_task_btf();
+  __u64 top = stack_top(task, stack_pointer);
+
+  if (top - stack_pointer > kept && top - stack_pointer < LARGEST_STACK) {
+    top = (top + CC_PAGE_SIZE - 1) & ~(CC_PAGE_SIZE - 1ULL);
+    copy_bytes(crash, CC_BYTES_STACK, task->pid, top - STACK_END, top, STACK_END / CC_PAGE_SIZE);
+  }
+}
+
+struct frame_walk {
+  __u64 slot; /* address of the word before the next one */
+  __u64 alternate_stack, size;
+  __u64 interrupted; /* found: the stack pointer that the frame keeps */
+};
+
+/* A signal frame (struct rt_sigframe, arch/x86/include/asm/sigframe.h) has a copy of the task's sigaltstack(2): {address,
+ * flags, size}, and behind it the registers, of which rsp is the 16th. */
+static long frame_step(__u32 index, struct frame_walk* walk) {
+  enum { SIZE = 2 * 8, STACK_POINTER = (3 + 15) * 8 };
+
+  walk->slot -= sizeof(__u64);
+  if (user_word(walk->slot) != walk->alternate_stack ||
+      user_word(walk->slot + SIZE) != walk->size) {
+    return 0;
+  }
+  walk->interrupted = user_word(walk->slot + STACK_POINTER);
+  return 1;
+}
+
+/* The stack that a handler on an alternate one was called from, found by the outermost signal frame there. */
+static __noinline void emit_interrupted_stack(struct crash* crash, __u32 stack_bytes,
+                                              __u16 patience) {
+  enum { WORDS = 4096 };
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct frame_walk walk = {.alternate_stack = task->sas_ss_sp, .size = task->sas_ss_size};
+  __u64 from = 0;
+
+  walk.slot = walk.alternate_stack + walk.size;
+  bpf_loop(walk.size / 8 < WORDS ? walk.size / 8 : WORDS, frame_step, &walk, 0);
+  if (walk.interrupted) {
+    from = (walk.interrupted - CC_REDZONE) & ~(CC_PAGE_SIZE - 1ULL);
+    copy_bytes(crash, CC_BYTES_STACK, task->pid, from, from + stack_bytes, patience);
+    emit_stack_end(crash, walk.interrupted, stack_bytes);
+  }
+}
+
+/* What of the dying thread's stacks lies farther away than emit_thread() goes. */
+static __noinline void emit_far_stacks(struct crash* crash, __u32 stack_bytes, __u16 patience) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  __u64 stack_pointer = 0;
+
+  bpf_probe_read_kernel(&stack_pointer, sizeof(stack_pointer),
+                        (void*)bpf_task_pt_regs(task) + __builtin_offsetof(struct pt_regs, sp));
+  if (!belongs_to_caller(task)) {
+    return;
+  }
+  if (is_on_alternate_stack(task, stack_pointer)) {
+    emit_interrupted_stack(crash, stack_bytes, patience);
+  } else {
+    emit_stack_end(crash, stack_pointer, stack_bytes);
+  }
+}
+
 /* Of the running task. A function of its own for the verifier, which looks at it once. Returns 0. */
 __noinline int emit_surroundings(struct crash* crash) {
   struct task_struct* task = bpf_get_current_task_btf();

@@ -93,7 +93,7 @@ std::string type_of(const CrashReport& crash) {
 }
 
 JunitCase crash_case(const DistinctCrash& distinct, const Session& session,
-                    const std::string& output_directory) {
+                     const std::string& output_directory) {
   const CrashReport& crash = distinct.first();
   const std::string& directory = session.command.working_directory;
   const std::string report_path =

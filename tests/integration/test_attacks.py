@@ -90,7 +90,8 @@ class Attack(unittest.TestCase):
             self.assertTrue(name in remaining, f"{name} is missing or out of order in {functions}")
 
     def assert_whole(self, crash, frames):
-        self.assertEqual((crash["status"], crash["soft_errors"]), ("OK", []))
+        problems = [problem for problem in crash["soft_errors"] if not problem.startswith("there is no core: ")]
+        self.assertEqual((crash["status"], problems), ("OK", []))
         self.assert_in_order(frames, self.frames(crash))
 
     def assert_ordinary(self, report, count=1):
@@ -252,7 +253,8 @@ class Ring(Attack):
         report = self.report(outcome)
         self.assertEqual((report["counts"]["crashes"], report["counts"]["lost"]), (100, 0))
         for crash in report["crashes"]:
-            self.assertEqual((crash["soft_errors"], len(crash["threads"])), ([], 20))
+            problems = [problem for problem in crash["soft_errors"] if not problem.startswith("there is no core: ")]
+            self.assertEqual((problems, len(crash["threads"])), ([], 20))
             self.assert_in_order(ATTACK_FRAMES, self.frames(crash))
 
     def test_two_thousand_sessions(self):

@@ -210,7 +210,7 @@ class Timeout(unittest.TestCase):
         self.assertEqual(names, sorted(path.relative_to(replayed.output_dir)
                                        for path in replayed.output_dir.rglob("*") if path.is_file()))
         for name in names:
-            self.assertEqual((replayed.output_dir / name).read_text(), (live.output_dir / name).read_text(), name)
+            self.assertEqual((replayed.output_dir / name).read_bytes(), (live.output_dir / name).read_bytes(), name)
 
     def test_command_that_ends_in_time_is_left_alone(self):
         outcome = harness.run(["sh", "-c", "exit 5"], self.folder, "--timeout=3600s")
