@@ -28,7 +28,8 @@
 //     which of its functions hits the end of the stack. Below a run of kDeepRun frames nothing
 //     counts: whether the capture reached it depends on the depth.
 //  5. The list ends before what calls main() or a thread's function: that belongs to the C library
-//  and changes with it.
+//  and changes with it. It also ends where a scan of the stack had to go on behind at least three frames: what that finds
+//  below a recursion is chance.
 //  6. Of what is left, five. When nothing is left, rule 3 is not applied; when no frame says where
 //  it belongs, the
 //     executable's name comes first, so that two programs that both jumped into the void stay two.
@@ -55,6 +56,7 @@ namespace crashcrawler {
 namespace {
 
 constexpr const char* kAlgorithm = "crashcrawler-1";
+constexpr size_t kEnoughWalked = 3;
 constexpr size_t kFrames = 5;
 constexpr size_t kLongestCycle = 4;
 constexpr size_t kDeepRun = 32;
@@ -112,10 +114,13 @@ Step step_of(const Frame& frame, const std::vector<Module>& modules) {
 // Rule 1 and 2; rule 5 ends the list.
 std::vector<Step> steps_of(const ThreadBacktrace& thread, const std::vector<Module>& modules) {
   std::vector<Step> steps;
+  size_t walked = 0;
   for (const Frame& frame : thread.frames) {
-    if (steps.size() >= kSteps) {
+    const bool is_scanned = frame.trust == Trust::scan;
+    if (steps.size() >= kSteps || (is_scanned && walked >= kEnoughWalked)) {
       break;
     }
+    walked += is_scanned ? 0 : 1;
     Step outer = step_of(frame, modules);
     for (const InlinedFunction& inlined : frame.inlines) {
       steps.push_back(named_step(inlined.function, inlined.raw_function));

@@ -254,5 +254,17 @@ TEST(SignatureFallback, AcceptsAModuleIndexOutOfRange) {
   EXPECT_THAT(crash.frames(), ElementsAre("program", "[no module]"));
 }
 
+TEST(Signature, WhatAScanFindsBelowAWalkedStackIsChance) {
+  Crash crash({"read_element", "read_list", "read_value", "check_match", "main"});
+  crash.backtrace_.threads[0].frames[3].trust = Trust::scan;
+  EXPECT_EQ(crash.frames(), (std::vector<std::string>{"read_element", "read_list", "read_value"}));
+}
+
+TEST(Signature, WhatAScanFindsBelowADamagedTopCounts) {
+  Crash crash({"put", "flush", "close", "main"});
+  crash.backtrace_.threads[0].frames[1].trust = Trust::scan;
+  EXPECT_EQ(crash.frames(), (std::vector<std::string>{"put", "flush", "close", "main"}));
+}
+
 }  // namespace
 }  // namespace crashcrawler
