@@ -106,6 +106,55 @@ TEST(CrashAssembler, TheProcessAroundTheCrash) {
   EXPECT_FALSE(crash.environment_is_initial);
 }
 
+TEST(CrashAssembler, MemoryThatExplains) {
+  std::vector<std::string> records = whole_train();
+  records.pop_back();
+  for (const std::string& record :
+       {bytes_record(CC_BYTES_MEMORY, 0, 0x9010, "behind"),
+        bytes_record(CC_BYTES_MEMORY, 0, 0x9000, std::string(20, 'o')),
+        bytes_record(CC_BYTES_ABORT_MESSAGE, 0, 0x8004, "free(): "),
+        bytes_record(CC_BYTES_ABORT_MESSAGE, 0, 0x800c, "invalid\0older"s),
+        bytes_record(CC_BYTES_EXCEPTION, 0, 0xa000, "type"), exit_record()}) {
+    records.push_back(record);
+  }
+  const RawCrash crash = assemble(records).at(0);
+
+  EXPECT_EQ(crash.abort_message, "free(): invalid");
+  EXPECT_EQ(crash.exception, 0xa000u + CC_EXCEPTION_BEFORE);
+  ASSERT_EQ(crash.memory.size(), 2u) << "pieces that overlap are joined";
+  EXPECT_EQ(crash.memory[0].bytes, std::string(20, 'o') + "nd");
+  EXPECT_EQ(crash.memory[1].bytes, "type");
+}
+
+std::vector<std::string> exit_over_a_fault(cc_handler handler) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.tid = 4711;
+  process.cause = CC_CAUSE_EXIT;
+  auto first = record_of<cc_first_signal>(CC_RECORD_FIRST_SIGNAL);
+  first.tid = 4711;
+  first.signal = 11;
+  first.count = 1;
+  first.handler = handler;
+  first.registers.rip = 0x401234;
+  return {bytes_of(process), thread_record(4711, true, 0x7ffe1010), bytes_of(first), exit_record()};
+}
+
+TEST(CrashAssembler, AFaultThatWasLeftByAJumpIsUnwoundWithTheThreads) {
+  const RawCrash jumped = assemble(exit_over_a_fault(CC_HANDLER_NOT_RETURNED)).at(0);
+  EXPECT_EQ(jumped.first_signal->handler, HandlerState::not_returned);
+  ASSERT_EQ(jumped.threads.size(), 2u);
+  EXPECT_TRUE(jumped.threads[1].at_fault);
+  EXPECT_EQ(jumped.threads[1].registers.rip, 0x401234u);
+
+  const RawCrash returned = assemble(exit_over_a_fault(CC_HANDLER_RETURNED)).at(0);
+  EXPECT_EQ(returned.first_signal->handler, HandlerState::returned);
+  EXPECT_EQ(returned.threads.size(), 1u);
+
+  const RawCrash unknown = assemble(exit_over_a_fault(CC_HANDLER_UNKNOWN)).at(0);
+  EXPECT_EQ(unknown.first_signal->handler, HandlerState::unknown);
+  EXPECT_EQ(unknown.threads.size(), 1u);
+}
+
 TEST(CrashAssembler, ThePlacesOfAFileAreThoseOfTheNextPath) {
   std::vector<std::string> records = whole_train();
   records.pop_back();
