@@ -65,8 +65,7 @@ def shape(name, *sources, **more):
 
 SHAPES = {s.name: s for s in (
     shape("recursion"), shape("tail_call"), shape("noreturn_last"), shape("signal_frame"), shape("alternate_stack"),
-    # which other stack a handler on an alternate one interrupted is not captured yet: one build shows it
-    shape("second_stack", "signal_frame.c", defines=("-DSECOND_STACK",), builds=("gcc-O0-fp",)),
+    shape("second_stack", "signal_frame.c", defines=("-DSECOND_STACK",)),
     shape("alloca"), shape("longjmp"), shape("vdso"), shape("inlines"), shape("null_call"), shape("assertion"),
     shape("threads"),
     shape("plt", libraries=("library.c",)),
