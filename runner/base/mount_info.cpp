@@ -34,10 +34,10 @@ std::vector<Mount> mounts_of(const std::string& mountinfo) {
     }
     std::istringstream fields(line), behind(line.substr(separator + 3));
     Mount mount;
-    std::string id, parent;
+    std::string parent;
     char colon = 0;
-    if (fields >> id >> parent >> mount.device_major >> colon >> mount.device_minor >> mount.root >>
-            mount.mount_point &&
+    if (fields >> mount.id >> parent >> mount.device_major >> colon >> mount.device_minor >>
+            mount.root >> mount.mount_point &&
         behind >> mount.type) {
       mount.root = unescape_octal(mount.root);
       mount.mount_point = unescape_octal(mount.mount_point);

@@ -9,6 +9,7 @@
 namespace crashcrawler {
 
 struct Mount {
+  uint64_t id = 0;  // as statx(2) has it in stx_mnt_id
   std::string mount_point;
   std::string
       root;  // the directory (or file) of the file system that is mounted, "/" for all of it

@@ -24,6 +24,8 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -49,6 +51,7 @@ namespace crashcrawler {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kLargestCopies = uint64_t{256} << 20;  // bytes of all copies together
 constexpr const char* kElsewhere =
     "it lies in a mount namespace that could not be reached any more";
 
@@ -305,10 +308,41 @@ class Opener {
   std::shared_ptr<const RootDirectory> last_root_;
 };
 
+// A copy stays what it was; whether the file is still the same is asked of what lies at its path.
 bool was_written_to(const FileKey& key, const PinnedFile& file) {
   struct stat status {};
+  if (file.copied > 0) {
+    return ::stat(key.path.c_str(), &status) == 0 && status.st_ino == key.inode &&
+           nanoseconds(status.st_mtim) != key.modified_ns;
+  }
   return file.fd && ::fstat(file.fd.get(), &status) == 0 &&
          nanoseconds(status.st_mtim) != key.modified_ns;
+}
+
+bool is_on_one_of(const std::set<uint64_t>& mounts, int fd) {
+  struct statx status {};
+  return ::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0 ||
+         (status.stx_mask & STATX_MNT_ID) == 0 || mounts.contains(status.stx_mnt_id);
+}
+
+// In place of the file, if there is room for `size` bytes.
+void keep_as_copy(PinnedFile& file, uint64_t size, const PinnedFiles& files) {
+  uint64_t kept = size;
+  for (const auto& [key, other] : files) {
+    kept += other.copied;
+  }
+  if (size == 0 || kept > kLargestCopies) {
+    return;
+  }
+  UniqueFd copy(::memfd_create("mapped file", MFD_CLOEXEC));
+  off_t done = 0;
+  while (copy && static_cast<uint64_t>(done) < size &&
+         ::sendfile(copy.get(), file.fd.get(), &done, size - static_cast<uint64_t>(done)) > 0) {
+  }
+  if (copy && static_cast<uint64_t>(done) == size) {
+    file.fd = std::move(copy);
+    file.copied = size;
+  }
 }
 
 // What is known of the file at this moment: invalid when it was not opened yet, or has been written to since.
@@ -325,7 +359,15 @@ PinnedFiles::iterator newest(PinnedFiles& files, FileKey key) {
 
 }  // namespace
 
-void pin_files(RawCrash& crash, PinnedFiles& files) {
+std::set<uint64_t> mounts_now() {
+  std::set<uint64_t> ids;
+  for (const Mount& mount : our_mounts()) {
+    ids.insert(mount.id);
+  }
+  return ids;
+}
+
+void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mounts_before) {
   Opener opener(crash, files);
   std::map<FileKey, int64_t> modified;  // of the files of this crash
   for (const Mapping& mapping : crash.mappings) {
@@ -348,6 +390,8 @@ void pin_files(RawCrash& crash, PinnedFiles& files) {
       }
       if (file.changed) {
         file.fd.reset();
+      } else if (file.fd && !is_on_one_of(mounts_before, file.fd.get())) {
+        keep_as_copy(file, static_cast<uint64_t>(status.st_size), files);
       }
       pinned = files.insert_or_assign(now, std::move(file)).first;
     }
@@ -363,7 +407,7 @@ void pin_files(RawCrash& crash, PinnedFiles& files) {
 
 void let_go_of_changed_files(PinnedFiles& files) {
   for (auto& [key, file] : files) {
-    if (was_written_to(key, file)) {
+    if (file.copied == 0 && was_written_to(key, file)) {
       file.fd.reset();
       file.changed = true;
       file.error = "it was written to after the process had died";

@@ -11,7 +11,8 @@
 namespace crashcrawler {
 
 RunAssembler::RunAssembler(const Circumstances& circumstances)
-    : assembler_([this](RawCrash& crash) { pin_files(crash, captured_.files); },
+    : mounts_before_(mounts_now()),
+      assembler_([this](RawCrash& crash) { pin_files(crash, captured_.files, mounts_before_); },
                  circumstances.boot_to_wall) {
   captured_.wrapper_pid = circumstances.wrapper_pid;
 }

@@ -2,6 +2,8 @@
 // recorded one.
 #pragma once
 
+#include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -31,6 +33,7 @@ class RunAssembler {
   void take_ready(std::string_view text);
 
   Captured captured_;
+  std::set<uint64_t> mounts_before_;  // the run
   CrashAssembler assembler_;
   std::string cgroup_;
   EndMessage totals_{};

@@ -235,6 +235,25 @@ class JobControl(Transparency):
         self.assertEqual(terminal.event("exited"), 7)
 
 
+class Mounts(Transparency):
+    UNMOUNTS = """mount -t tmpfs none {place} && cp {program} {place}/program && {place}/program
+                  for attempt in $(seq 100); do umount {place} && exit 0; sleep 0.05; done; exit 1"""
+
+    def test_what_a_crash_ran_from_can_be_unmounted(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root, to mount")
+        place = self.folder / "place"
+        place.mkdir()
+        self.addCleanup(subprocess.run, ["umount", "--lazy", place], capture_output=True)
+        program = harness.BUILD / "fixtures" / "null_write" / "fixture_null_write_O0_pie"
+        script = self.UNMOUNTS.format(place=place, program=program)
+        for command in (["sh", "-c", script], ["unshare", "--mount", "sh", "-c", script]):
+            outcome = harness.run(command, self.folder)
+            self.assertEqual(outcome.status, harness.CRASH_BEHIND_SUCCESS, outcome)
+            crash, = outcome.report()["crashes"]
+            self.assertIn("write_through_null", [frame.get("function") for frame in harness.crashed_thread(crash)["frames"]])
+
+
 class User(Transparency):
     def test_the_user_behind_sudo(self):
         if os.geteuid() != 0:

@@ -50,7 +50,7 @@ TEST_F(PinFiles, AFileStaysReadableAfterItIsDeleted) {
   const std::string path = file("program", "code");
   RawCrash crash = crash_with(path);
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   ::unlink(path.c_str());
 
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
@@ -63,7 +63,7 @@ TEST_F(PinFiles, TheSameInodeNumberOnAnotherDeviceIsAnotherFile) {
   RawCrash crash = crash_with(file("program", "code"));
   ++crash.mappings[0].device_minor;
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_TRUE(files.at(file_key(crash.mappings[0])).changed);
 }
 
@@ -71,7 +71,7 @@ TEST_F(PinFiles, OfANamespaceThatIsGoneTheSameFileIsStillTakenFromOurRoot) {
   RawCrash crash = crash_with(file("program", "code"));
   crash.mount_namespace = 1;  // no namespace has it: they begin at PROC_DYNAMIC_FIRST
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_TRUE(files.at(file_key(crash.mappings[0])).fd);
 }
 
@@ -80,7 +80,7 @@ TEST_F(PinFiles, AnotherFileOfThatNameIsNoChangeButOutOfReach) {
   crash.mount_namespace = 1;
   ++crash.mappings[0].inode;
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
   EXPECT_FALSE(pinned.changed);
   EXPECT_NE(pinned.error.find("mount namespace"), std::string::npos);
@@ -107,7 +107,7 @@ TEST_F(PinFiles, OfANamespaceThatIsGoneAFileIsFoundByItsPlaceInItsFileSystem) {
   RawCrash crash = elsewhere(crash_with(file("program", "code")));
   ASSERT_FALSE(crash.mappings[0].in_file_systems.empty());
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_TRUE(files.at(file_key(crash.mappings[0])).fd);
 }
 
@@ -115,7 +115,7 @@ TEST_F(PinFiles, WhatLiesAtThatPlaceMustBeTheMappedFile) {
   RawCrash crash = elsewhere(crash_with(file("program", "code")));
   ++crash.mappings[0].inode;
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
   EXPECT_FALSE(pinned.fd);
   EXPECT_FALSE(pinned.changed);
@@ -128,7 +128,7 @@ TEST_F(PinFiles, ThatPlaceIsOneOfThatFileSystem) {
     place.device_minor += 1u << 19;
   }
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_FALSE(files.at(file_key(crash.mappings[0])).fd);
 }
 
@@ -137,7 +137,7 @@ TEST_F(PinFiles, AReplacedFileIsNotTakenForTheMappedOne) {
   RawCrash crash = crash_with(path);
   std::filesystem::rename(file("new", "new"), path);
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
 
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
   EXPECT_TRUE(pinned.changed);
@@ -147,7 +147,7 @@ TEST_F(PinFiles, AReplacedFileIsNotTakenForTheMappedOne) {
 TEST_F(PinFiles, AMissingFileKeepsTheReason) {
   RawCrash crash = crash_with(directory_ + "/nothing");
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
 
   EXPECT_EQ(files.at(file_key(crash.mappings[0])).error, "No such file or directory");
   EXPECT_TRUE(files.at(file_key(crash.mappings[0])).vanished);
@@ -169,7 +169,7 @@ TEST_F(PinFiles, WhatWasReadSinceItWasWrittenIsTheMappedFile) {
   RawCrash crash = crash_with(path);
   lived_until_now(crash);
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_TRUE(files.at(file_key(crash.mappings[0])).fd);
   EXPECT_NE(crash.mappings[0].modified_ns, 0);
 }
@@ -188,7 +188,7 @@ TEST_F(PinFiles, WhatWasWrittenSinceItWasReadIsNotTheMappedFile) {
   RawCrash crash = crash_with(path);
   lived_until_now(crash);
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
   if (status.st_atim.tv_sec == 0) {
     GTEST_SKIP() << "this file system keeps no access times";
@@ -203,7 +203,7 @@ TEST_F(PinFiles, WhatIsShorterThanWhatWasMappedIsNotTheMappedFile) {
   crash.mappings[0].start = 0x1000;
   crash.mappings[0].end = 0x3000;
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_TRUE(files.at(file_key(crash.mappings[0])).changed);
 }
 
@@ -211,7 +211,7 @@ TEST_F(PinFiles, WhatIsWrittenAfterTheDeathIsNotTheMappedFile) {
   RawCrash crash = crash_with(file("program", "code"));
   crash.time = std::chrono::system_clock::now() - std::chrono::seconds(1);
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   EXPECT_EQ(files.at(file_key(crash.mappings[0])).error,
             "it was written to after the process had died");
 }
@@ -222,10 +222,10 @@ TEST_F(PinFiles, WhatIsWrittenWhileTheRunGoesOnIsLetGo) {
   ::utimensat(AT_FDCWD, path.c_str(), old, 0);
   RawCrash first = crash_with(path);
   PinnedFiles files;
-  pin_files(first, files);
+  pin_files(first, files, mounts_now());
   file("program", "data");
   RawCrash second = crash_with(path);
-  pin_files(second, files);
+  pin_files(second, files, mounts_now());
   ASSERT_NE(file_key(first.mappings[0]), file_key(second.mappings[0]));
   EXPECT_TRUE(files.at(file_key(second.mappings[0])).fd);
 
@@ -242,7 +242,7 @@ TEST_F(PinFiles, TheRootOfAProcessIsOpenedOnceWithItsFiles) {
   crash.mappings.push_back(crash_with("/bin/sh").mappings[0]);
   crash.root_directory = directory_;
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
   const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
   ASSERT_TRUE(pinned.root);
   EXPECT_EQ(pinned.root->name, directory_);
@@ -257,9 +257,31 @@ TEST_F(PinFiles, DataFilesAreNotOpened) {
   RawCrash crash = crash_with(file("archive", "data"));
   crash.mappings[0].executable = false;
   PinnedFiles files;
-  pin_files(crash, files);
+  pin_files(crash, files, mounts_now());
 
   EXPECT_TRUE(files.empty());
+}
+
+TEST_F(PinFiles, OfAMountThatIsNewACopyIsKept) {
+  const std::string path = file("program", "code");
+  RawCrash crash = crash_with(path);
+  PinnedFiles files;
+  pin_files(crash, files, {});
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  EXPECT_EQ(pinned.copied, 4u);
+  struct stat original {
+  }, kept{};
+  ASSERT_EQ(::stat(path.c_str(), &original), 0);
+  ASSERT_EQ(::fstat(pinned.fd.get(), &kept), 0);
+  EXPECT_NE(original.st_dev, kept.st_dev);
+  char content[5] = "";
+  ASSERT_EQ(::pread(pinned.fd.get(), content, 4, 0), 4);
+  EXPECT_STREQ(content, "code");
+
+  let_go_of_changed_files(files);
+  EXPECT_TRUE(pinned.fd);
+  pin_files(crash, files, {});
+  EXPECT_EQ(files.size(), 1u) << "the copy is used again";
 }
 
 }  // namespace
