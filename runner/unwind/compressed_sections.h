@@ -1,4 +1,4 @@
-// What is compressed in an ELF file in ways that libelf does not know.
+// What is compressed in an ELF file in ways that libelf does not know or is slow at.
 #pragma once
 
 #include <libelf.h>
@@ -15,9 +15,10 @@ namespace crashcrawler {
 // manual). nullopt: there is none. Error: what is wrong with it.
 Result<std::optional<std::string>> mini_debug_file(Elf* elf);
 
-// A copy of the ELF file `bytes` (which `elf` reads) whose sections compressed by zstd (ELFCOMPRESS_ZSTD of the gABI)
-// are not compressed any more; elfutils before 0.189 reads only those compressed by zlib. nullopt: there are none.
-// Error: what is wrong with them.
-Result<std::optional<std::string>> without_zstd(Elf* elf, std::string_view bytes);
+// Of the ELF file `bytes` (which `elf` reads), if it has compressed sections (SHF_COMPRESSED of the gABI): an ELF file
+// with what it has of debug information for functions and lines, not compressed. elfutils reads sections compressed by
+// zstd from 0.189 on only, and those compressed by zlib all at once and at a third of the speed. nullopt: there are
+// none, or elfutils has to read the file itself because it leads to another one. Error: what is wrong with them.
+Result<std::optional<std::string>> inflated_debug_file(Elf* elf, std::string_view bytes);
 
 }  // namespace crashcrawler

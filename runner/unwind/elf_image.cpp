@@ -183,7 +183,7 @@ void ElfImage::find_debug_information() {
   Elf* elf = elsewhere ? debug_file_->elf.get() : elf_.get();
   size_t size = 0;
   const char* raw = elf_rawfile(elf, &size);
-  if (auto inflated = without_zstd(elf, {raw, raw != nullptr ? size : 0}); !inflated) {
+  if (auto inflated = inflated_debug_file(elf, {raw, raw != nullptr ? size : 0}); !inflated) {
     complaint_ = inflated.error().message;
   } else if (*inflated) {
     inflated_bytes_ = std::move(**inflated);

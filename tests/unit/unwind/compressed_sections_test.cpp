@@ -144,10 +144,10 @@ std::string one_section(const std::string& content, uint64_t claimed) {
   return file + packed;
 }
 
-TEST(WithoutZstd, has_the_sections_as_they_were) {
+TEST(InflatedDebugFile, has_the_sections_as_they_were) {
   const std::string content(100000, 'x');
   std::string bytes = one_section(content, content.size());
-  auto inflated = without_zstd(elf_in(bytes).get(), bytes);
+  auto inflated = inflated_debug_file(elf_in(bytes).get(), bytes);
   ASSERT_TRUE(inflated) << error_of(inflated);
   ASSERT_TRUE(*inflated);
   const ElfHandle elf = elf_in(**inflated);
@@ -160,36 +160,66 @@ TEST(WithoutZstd, has_the_sections_as_they_were) {
   EXPECT_EQ(std::string(static_cast<const char*>(data->d_buf), data->d_size), content);
 }
 
-TEST(WithoutZstd, leaves_other_files_alone) {
-  for (const char* name : {"optimised", "compressed"}) {
-    std::string bytes = bytes_of(name);
-    const auto inflated = without_zstd(elf_in(bytes).get(), bytes);
-    ASSERT_TRUE(inflated) << error_of(inflated);
-    EXPECT_FALSE(*inflated);
+TEST(InflatedDebugFile, leaves_other_files_alone) {
+  std::string bytes = bytes_of("optimised");
+  const auto inflated = inflated_debug_file(elf_in(bytes).get(), bytes);
+  ASSERT_TRUE(inflated) << error_of(inflated);
+  EXPECT_FALSE(*inflated);
+}
+
+TEST(InflatedDebugFile, has_what_functions_and_lines_need) {
+  std::string whole = bytes_of("optimised"), packed = bytes_of("compressed");
+  auto inflated = inflated_debug_file(elf_in(packed).get(), packed);
+  ASSERT_TRUE(inflated) << error_of(inflated);
+  ASSERT_TRUE(*inflated);
+  for (const char* name : {".debug_line", ".debug_abbrev", ".debug_rnglists"}) {
+    const GElf_Shdr original = section_of(whole, name), made = section_of(**inflated, name);
+    EXPECT_EQ((*inflated)->substr(made.sh_offset, made.sh_size),
+              whole.substr(original.sh_offset, original.sh_size))
+        << name;
+    EXPECT_EQ(made.sh_flags & SHF_COMPRESSED, 0u);
+  }
+  for (const char* name : {".debug_loclists", ".text"}) {
+    EXPECT_EQ(section_of(**inflated, name).sh_type, SHT_NOBITS) << name;
   }
 }
 
-TEST(WithoutZstd, does_not_believe_sizes) {
+TEST(InflatedDebugFile, of_a_damaged_section_is_an_error) {
+  const std::string whole = bytes_of("compressed");
+  std::string broken = whole;
+  const GElf_Shdr lines = section_of(broken, ".debug_line");
+  broken[lines.sh_offset + sizeof(Elf64_Chdr) + 20] ^= 1;
+  EXPECT_EQ(error_of(inflated_debug_file(elf_in(broken).get(), broken)),
+            "compressed sections: one cannot be decompressed");
+  broken = whole;
+  const uint64_t absurd = uint64_t{256} << 20;
+  std::memcpy(broken.data() + lines.sh_offset + offsetof(Elf64_Chdr, ch_size), &absurd,
+              sizeof absurd);
+  EXPECT_EQ(error_of(inflated_debug_file(elf_in(broken).get(), broken)),
+            "compressed sections: one cannot be as long as it says");
+}
+
+TEST(InflatedDebugFile, does_not_believe_sizes) {
   const std::string content(1000, 'x');
   for (const uint64_t claimed : {uint64_t{999}, uint64_t{1001}}) {
     std::string bytes = one_section(content, claimed);
-    EXPECT_THAT(error_of(without_zstd(elf_in(bytes).get(), bytes)), HasSubstr("one cannot be"));
+    EXPECT_THAT(error_of(inflated_debug_file(elf_in(bytes).get(), bytes)), HasSubstr("one cannot be"));
   }
   for (const uint64_t claimed : {uint64_t{1} << 40, ~uint64_t{0}}) {
     std::string bytes = one_section(content, claimed);
-    EXPECT_THAT(error_of(without_zstd(elf_in(bytes).get(), bytes)),
+    EXPECT_THAT(error_of(inflated_debug_file(elf_in(bytes).get(), bytes)),
                 HasSubstr("longer than anything"));
   }
 }
 
-TEST(WithoutZstd, survives_every_cut_and_turned_bytes) {
+TEST(InflatedDebugFile, survives_every_cut_and_turned_bytes) {
   const std::string whole = one_section(std::string(1000, 'x'), 1000);
   for (size_t length = 0; length < whole.size(); ++length) {
     std::string cut = whole.substr(0, length);
     const ElfHandle elf = elf_in(cut);
     if (elf) {
-      const auto inflated = without_zstd(elf.get(), cut);
-      EXPECT_TRUE(!inflated || !*inflated || (*inflated)->size() >= cut.size());
+      const auto inflated = inflated_debug_file(elf.get(), cut);
+      EXPECT_TRUE(!inflated || !*inflated || (*inflated)->size() >= sizeof(Elf64_Ehdr));
     }
   }
   std::mt19937 random(1);
@@ -198,8 +228,8 @@ TEST(WithoutZstd, survives_every_cut_and_turned_bytes) {
     broken[random() % broken.size()] = static_cast<char>(random());
     const ElfHandle elf = elf_in(broken);
     if (elf) {
-      const auto inflated = without_zstd(elf.get(), broken);
-      EXPECT_TRUE(!inflated || !*inflated || (*inflated)->size() >= broken.size());
+      const auto inflated = inflated_debug_file(elf.get(), broken);
+      EXPECT_TRUE(!inflated || !*inflated || (*inflated)->size() >= sizeof(Elf64_Ehdr));
     }
   }
 }
