@@ -23,3 +23,10 @@ if(CRASHCRAWLER_SANITIZERS)
     -fsanitize=${CRASHCRAWLER_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(crashcrawler_settings INTERFACE -fsanitize=${CRASHCRAWLER_SANITIZERS})
 endif()
+
+# Everything of ours is compiled with the counters that libFuzzer steers by; only its targets link libFuzzer's main().
+if(CRASHCRAWLER_FUZZ)
+  target_compile_options(crashcrawler_settings INTERFACE
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(crashcrawler_settings INTERFACE -fsanitize=address,undefined)
+endif()
