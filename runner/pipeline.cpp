@@ -24,7 +24,8 @@ namespace {
 
 // Everything after capture: from here on a recorded run is like any other. `session`: what is known
 // of the run without its crashes.
-Result<int> report_on(Session session, Captured captured, const RunOptions& options) {
+Result<int> report_on(Session session, Captured captured, const std::vector<ExpectRule>& rules,
+                      const RunOptions& options) {
   session.health = captured.health;
   spdlog::debug("the command has ended; {} deaths were captured", captured.crashes.size());
 
@@ -43,6 +44,9 @@ Result<int> report_on(Session session, Captured captured, const RunOptions& opti
   for (std::string& problem : attribute_modules(session.crashes, captured.files)) {
     session.soft_errors.push_back(std::move(problem));
   }
+
+  // The tests that were running, and which of them want a death. ctest is asked at most once for each of its folders.
+  name_tests(session, rules, options);
   for (CrashReport& crash : session.crashes) {
     crash.signature = sign(crash.raw, crash.backtrace);
   }
@@ -78,6 +82,11 @@ Result<int> run_pipeline(const RunOptions& options) {
     if (const Result<void> dropped = become(**user); !dropped) {
       return dropped.error();
     }
+  }
+
+  const Result<std::vector<ExpectRule>> rules = expect_rules_of(options);
+  if (!rules) {
+    return rules.error();
   }
 
   // What is wrong with the command or the output is said before anything runs, and as the user sees it.
@@ -129,7 +138,7 @@ Result<int> run_pipeline(const RunOptions& options) {
     session.soft_errors.push_back(recorded.error().message);
   }
 
-  Result<int> status = report_on(std::move(session), std::move(captured), options);
+  Result<int> status = report_on(std::move(session), std::move(captured), *rules, options);
 
   // Nothing of ours is left when we end: the probe has detached and removed the cgroup.
   collector.end();
@@ -148,6 +157,11 @@ Result<int> replay_pipeline(const RunOptions& options) {
     }
   }
 
+  const Result<std::vector<ExpectRule>> rules = expect_rules_of(options);
+  if (!rules) {
+    return rules.error();
+  }
+
   // What is wrong with the recording or the output is said before the old reports are touched.
   Result<RecordedSource> source = RecordedSource::open(options.replay_file);
   if (!source) {
@@ -159,7 +173,7 @@ Result<int> replay_pipeline(const RunOptions& options) {
 
   // What was known of the run, and everything that was captured.
   Replayed run = source->finish();
-  return report_on(std::move(run.session), std::move(run.captured), options);
+  return report_on(std::move(run.session), std::move(run.captured), *rules, options);
 }
 
 }  // namespace crashcrawler

@@ -11,7 +11,10 @@
 #include <utility>
 
 #include "runner/base/file.h"
+#include "runner/attribute/test_case/find_tests.h"
 #include "runner/capture/live_snapshot.h"
+#include "runner/classify/expect_rules.h"
+#include "runner/classify/expected.h"
 #include "runner/classify/verdict.h"
 #include "runner/report/headline.h"
 
@@ -233,6 +236,31 @@ void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtrac
   }
 }
 
+Result<std::vector<ExpectRule>> expect_rules_of(const RunOptions& options) {
+  constexpr size_t kLargestFile = 1 << 20;
+  std::vector<ExpectRule> rules = options.expect_rules;
+  for (const std::string& file : options.expect_files) {
+    const Result<std::string> text = read_file(file, kLargestFile);
+    if (!text) {
+      return text.error().in("--expect-file");
+    }
+    Result<std::vector<ExpectRule>> more = parse_expect_file(*text, file);
+    if (!more) {
+      return more.error().in("--expect-file");
+    }
+    rules.insert(rules.end(), more->begin(), more->end());
+  }
+  return rules;
+}
+
+void name_tests(Session& session, const std::vector<ExpectRule>& rules, const RunOptions& options) {
+  const auto tell = [&](std::vector<std::string> problems) {
+    session.soft_errors.insert(session.soft_errors.end(), problems.begin(), problems.end());
+  };
+  tell(find_tests(session, options.replay_file.empty()));
+  tell(mark_expected(session.crashes, rules, session.outcome));
+}
+
 void let_stacks_go(std::vector<CrashReport>& crashes) {
   for (CrashReport& crash : crashes) {
     for (RawThread& thread : crash.raw.threads) {
@@ -258,7 +286,8 @@ int exit_status_of(const Session& session, const RunOptions& options) {
   if (outcome.signal != 0) {
     return 128 + outcome.signal;
   }
-  const bool crashed = !session.crashes.empty() || session.health.lost_crashes > 0;
+  const bool crashed = std::ranges::any_of(session.crashes, is_unexpected) ||
+                       session.health.lost_crashes > 0;
   if (outcome.exit_code == 0 && crashed && options.fail_on == FailOn::crash) {
     return kCrashBehindSuccess;
   }

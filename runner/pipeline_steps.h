@@ -62,6 +62,12 @@ void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome);
 void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtraces,
                   Session& session);
 
+// The rules of --expect and those in the files of --expect-file. Error: which file cannot be read, or what is wrong where.
+Result<std::vector<ExpectRule>> expect_rules_of(const RunOptions& options);
+
+// Fills which test was running and which deaths were on purpose; what could not be found out goes to soft_errors.
+void name_tests(Session& session, const std::vector<ExpectRule>& rules, const RunOptions& options);
+
 // The reports show no raw stack bytes: they are the bulk of what is in memory.
 void let_stacks_go(std::vector<CrashReport>& crashes);
 

@@ -7,7 +7,7 @@
 
 namespace crashcrawler {
 
-constexpr std::array<std::string_view, 62> kEnvironmentNames = {
+constexpr std::array<std::string_view, 63> kEnvironmentNames = {
     // where programs and libraries come from
     "LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "PATH", "PYTHONPATH",
     // how they behave
@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 62> kEnvironmentNames = {
     // sanitizers
     "ASAN_OPTIONS", "LSAN_OPTIONS", "MSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
     // which test it is: GoogleTest, CTest, Bazel, nextest, pytest, Catch2, Boost.Test, Meson
-    "GTEST_FILTER", "GTEST_OUTPUT", "GTEST_RANDOM_SEED", "GTEST_REPEAT", "GTEST_SHARD_INDEX",
+    "CRASHCRAWLER_TEST_NAME", "GTEST_FILTER", "GTEST_OUTPUT", "GTEST_RANDOM_SEED", "GTEST_REPEAT", "GTEST_SHARD_INDEX",
     "GTEST_TOTAL_SHARDS", "CTEST_INTERACTIVE_DEBUG_MODE", "CTEST_RESOURCE_GROUP_COUNT",
     "TEST_SHARD_INDEX", "TEST_TOTAL_SHARDS", "TEST_TARGET", "TESTBRIDGE_TEST_ONLY",
     "TEST_RUN_NUMBER", "XML_OUTPUT_FILE", "NEXTEST", "NEXTEST_RUN_ID", "NEXTEST_EXECUTION_MODE",

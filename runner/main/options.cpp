@@ -12,6 +12,8 @@
 #include <optional>
 #include <system_error>
 
+#include "runner/classify/expect_rules.h"
+
 namespace crashcrawler {
 namespace {
 
@@ -182,6 +184,25 @@ void declare_options(CLI::App& app, RunOptions& options) {
   declare(app, "--replay", "FILE",
           "Run no command: write the reports of the run that --record stored in FILE",
           [&options](const std::string& word) { options.replay_file = file_name(word); });
+  app.add_option_function<std::vector<std::string>>(
+         "--expect",
+         [&options](const std::vector<std::string>& words) {
+           for (const std::string& word : words) {
+             Result<ExpectRule> rule = parse_expect_rule(word, "--expect ");
+             if (!rule) {
+               throw CLI::ValidationError(rule.error().message);
+             }
+             options.expect_rules.push_back(std::move(*rule));
+           }
+         },
+         "Deaths that are on purpose, as 'exe=GLOB test=GLOB signal=NAME frame=GLOB', of which one is enough and all "
+         "that are given must match; may be given more than once")
+      ->type_name("RULE")
+      ->allow_extra_args(false);
+  app.add_option("--expect-file", options.expect_files,
+                 "The same rules from a file, one on each line, # before comments")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_flag("-v,--verbose", options.verbose, "Say on stderr what is being done");
   app.set_version_flag("--version", "crashcrawler-run " CRASHCRAWLER_VERSION);
 }

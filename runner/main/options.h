@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runner/launch/supervise.h"
+#include "runner/model/expect_rule.h"
 #include "runner/model/run.h"
 
 namespace crashcrawler {
@@ -32,6 +33,8 @@ struct RunOptions {
   uint64_t core_limit = 64 << 20;              // bytes of all cores together; 0: none is written
   uint32_t ring_bytes = 16 << 20;              // power of two
   std::vector<std::string> debug_directories;  // besides /usr/lib/debug
+  std::vector<ExpectRule> expect_rules;        // of --expect
+  std::vector<std::string> expect_files;       // more of them; read when we are the user
   std::string record_file;                     // empty: the run is not recorded
   std::string replay_file;                     // empty: `command` is run; else this run is replayed
   bool verbose = false;

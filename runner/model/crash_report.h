@@ -60,4 +60,8 @@ struct CrashReport {
   std::vector<std::string> soft_errors;  // of making the report
 };
 
+inline bool is_unexpected(const CrashReport& report) {
+  return report.expected_reason.empty();
+}
+
 }  // namespace crashcrawler

@@ -11,6 +11,9 @@ std::vector<DistinctCrash> distinct_crashes(const Session& session) {
   std::vector<DistinctCrash> all;
   std::map<std::pair<std::string, std::string>, size_t> seen;
   for (const CrashReport& report : session.crashes) {
+    if (!is_unexpected(report)) {
+      continue;
+    }
     const Signature& signature = report.signature;
     if (signature.hash.empty()) {
       all.push_back({{&report}});

@@ -13,7 +13,8 @@ struct DistinctCrash {
   const CrashReport& first() const { return *reports.front(); }
 };
 
-// By signature, in the order in which each was first seen. A crash without a signature is alone.
+// By signature, in the order in which each was first seen. A crash without a signature is alone. Deaths on purpose are
+// left out.
 std::vector<DistinctCrash> distinct_crashes(const Session& session);
 
 }  // namespace crashcrawler

@@ -283,6 +283,10 @@ std::string signal_in_words(const CrashReport& report) {
   return signal_name(report.raw.signal.number) + ": " + cause_in_words(report);
 }
 
+std::string test_in_words(const TestCase& test) {
+  return brief(full_name(test), kLongestName);
+}
+
 std::string headline(const CrashReport& report, const std::string& directory) {
   std::string program = program_name(report.raw);
   if (program.empty()) {
@@ -298,6 +302,9 @@ std::string headline(const CrashReport& report, const std::string& directory) {
     sentence += report.followed_by
                     ? "; its handler ended in " + signal_name(report.followed_by->number)
                     : "; its handler did not return";
+  }
+  if (!report.test.name.empty()) {
+    sentence += ", in test " + test_in_words(report.test);
   }
   return sentence;
 }

@@ -17,8 +17,11 @@ std::string event_name(const CrashReport& report);
 // "SIGSEGV: " and the cause; the cause alone where there was no signal.
 std::string signal_in_words(const CrashReport& report);
 
+// "Suite.Name", printable.
+std::string test_in_words(const TestCase& test);
+
 // "null_write died of SIGSEGV: nothing is mapped at address 0x0 (null pointer), in write_null at
-// null_write.cpp:12"; paths as seen from `directory`. Without a pid and without a time: the next
+// null_write.cpp:12, in test Suite.Name"; paths as seen from `directory`. Without a pid and without a time: the next
 // run says the same.
 std::string headline(const CrashReport& report, const std::string& directory);
 

@@ -107,7 +107,8 @@ Json processes_json(const std::vector<Ancestor>& processes) {
 Json crash_info_json(const CrashReport& report) {
   Json json = Json::object();
   json["kind"] = kind_name(report.kind);
-  json["expected"] = false;
+  json["expected"] = !is_unexpected(report);
+  put(json, "expected_reason", report.expected_reason);
   if (report.raw.signal.number != 0) {
     json["signal"] = signal_json(report.raw, report.raw.signal);
   }
@@ -142,6 +143,23 @@ Json signature_json(const Signature& signature) {
   put(json, "algorithm", signature.algorithm);
   put(json, "hash", signature.hash);
   put(json, "frames", signature.frames);
+  return json;
+}
+
+Json test_json(const TestCase& test) {
+  Json json = Json::object();
+  put(json, "name", test.name);
+  put(json, "suite", test.suite);
+  put(json, "framework", test.framework);
+  put(json, "runner", test.runner);
+  put(json, "runner_name", test.runner_name);
+  put(json, "file", test.file);
+  put_positive(json, "line", test.line);
+  Json candidates = Json::array();
+  for (const TestCandidate& candidate : test.candidates) {
+    candidates.push_back({{"name", candidate.name}, {"source", candidate.source}});
+  }
+  put(json, "candidates", std::move(candidates));
   return json;
 }
 
@@ -331,6 +349,7 @@ std::string crash_json(const CrashReport& report, const Session& session) {
   json["collector"] = collector_json(session);
   json["crash_info"] = crash_info_json(report);
   put(json, "signature", signature_json(report.signature));
+  put(json, "test", test_json(report.test));
   json["process"] = process_json(report);
   json["threads"] = Json::array();
   for (const ThreadBacktrace& thread : report.backtrace.threads) {

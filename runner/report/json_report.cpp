@@ -4,6 +4,7 @@
 #include "runner/report/json_report.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "runner/report/distinct.h"
 #include "runner/report/json_fields.h"
@@ -72,8 +73,8 @@ std::string report_json(const Session& session, const std::vector<std::string>& 
   put(json, "system_info", system_info_json(session.system));
   json["counts"] = {
       {"crashes", session.crashes.size()},
-      {"unexpected", session.crashes.size()},
-      {"expected", 0},
+      {"unexpected", std::ranges::count_if(session.crashes, is_unexpected)},
+      {"expected", std::ranges::count_if(session.crashes, std::not_fn(is_unexpected))},
       {"unique", distinct_crashes(session).size()},
       {"hangs", std::ranges::count(session.crashes, CrashKind::hang, &CrashReport::kind)},
       {"lost", session.health.lost_crashes}};

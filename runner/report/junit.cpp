@@ -6,6 +6,8 @@
 //  * names without pid, time or address: histories and flake tracking key on (class, name), and
 //  GitLab drops the second
 //    of two equal ones, so equal names get their signature's hash;
+//  * a crash is in the testcase of its test, (suite, test), where that is known, else in one of its own; deaths on purpose
+//  are in none;
 //  * <error>, because EnricoMi/publish-unit-test-result shows <failure> as a warning only; its type
 //  is the signal alone;
 //  * the message is one line and the first line of the body: readers show the one or the other, and
@@ -21,6 +23,7 @@
 #include <tinyxml2.h>
 
 #include <map>
+#include <utility>
 
 #include "runner/base/signal_names.h"
 #include "runner/report/distinct.h"
@@ -40,6 +43,7 @@ constexpr size_t kStackRows = 100;
 constexpr size_t kHashDigits = 8;
 
 struct JunitCase {
+  std::string classname = kSuite;
   std::string name, file;
   int line = 0;
   double seconds = 0;
@@ -100,6 +104,12 @@ JunitCase crash_case(const DistinctCrash& distinct, const Session& session,
       output_path_from(output_directory + "/crashes/" + crash.id, directory);
   JunitCase result;
   result.name = crash_name(crash);
+  if (!crash.test.name.empty()) {
+    const std::string& group =
+        crash.test.suite.empty() ? crash.test.framework : crash.test.suite;
+    result.classname = group.empty() ? kSuite : brief(group, kLongestName);
+    result.name = brief(crash.test.name, kLongestName);
+  }
   result.type = type_of(crash);
   result.message = shortened(headline(crash, directory), kLongestMessage);
   if (const std::optional<StackLine> line = culprit(crash)) {
@@ -115,13 +125,13 @@ JunitCase crash_case(const DistinctCrash& distinct, const Session& session,
 
 // Equal names of different crashes are told apart by what is as stable as they are.
 void make_names_unique(std::vector<JunitCase>& cases, const std::vector<DistinctCrash>& crashes) {
-  std::map<std::string, size_t> count;
+  std::map<std::pair<std::string, std::string>, size_t> count;
   for (const JunitCase& test : cases) {
-    ++count[test.name];
+    ++count[{test.classname, test.name}];
   }
   for (size_t i = 0; i < cases.size(); ++i) {
     const CrashReport& crash = crashes[i].first();
-    if (count[cases[i].name] > 1) {
+    if (count[{cases[i].classname, cases[i].name}] > 1) {
       cases[i].name +=
           " [" +
           (crash.signature.hash.empty() ? crash.id : crash.signature.hash.substr(0, kHashDigits)) +
@@ -143,8 +153,25 @@ JunitCase lost_case(const Health& health) {
   return result;
 }
 
+// The same crash in two tests is an error of both.
+std::vector<DistinctCrash> by_test(const std::vector<DistinctCrash>& crashes) {
+  std::vector<DistinctCrash> split;
+  for (const DistinctCrash& crash : crashes) {
+    std::map<std::pair<std::string, std::string>, size_t> seen;
+    for (const CrashReport* report : crash.reports) {
+      const auto [place, is_new] =
+          seen.try_emplace({report->test.suite, report->test.name}, split.size());
+      if (is_new) {
+        split.emplace_back();
+      }
+      split[place->second].reports.push_back(report);
+    }
+  }
+  return split;
+}
+
 std::vector<JunitCase> test_cases(const Session& session, const std::string& output_directory) {
-  const std::vector<DistinctCrash> crashes = distinct_crashes(session);
+  const std::vector<DistinctCrash> crashes = by_test(distinct_crashes(session));
   std::vector<JunitCase> cases;
   cases.reserve(crashes.size() + 1);
   for (const DistinctCrash& crash : crashes) {
@@ -190,7 +217,7 @@ void push_counters(tinyxml2::XMLPrinter& xml, const std::vector<JunitCase>& case
 
 void push_case(tinyxml2::XMLPrinter& xml, const JunitCase& test) {
   xml.OpenElement("testcase");
-  xml.PushAttribute("classname", kSuite);
+  xml.PushAttribute("classname", test.classname.c_str());
   xml.PushAttribute("name", test.name.c_str());
   xml.PushAttribute("time", fmt::format("{:.3f}", test.seconds).c_str());
   if (!test.file.empty()) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -86,7 +87,13 @@ std::string rest_in_words(std::span<const DistinctCrash> rest) {
 std::string essence(const Session& session, const std::vector<DistinctCrash>& crashes,
                     int exit_status) {
   const RunOutcome& outcome = session.outcome;
-  std::string text = in_words(crashes) + " in " + duration_in_words(outcome.duration) + "; ";
+  const auto on_purpose = static_cast<size_t>(
+      std::ranges::count_if(session.crashes, std::not_fn(is_unexpected)));
+  std::string text = in_words(crashes);
+  if (on_purpose > 0) {
+    text += " and " + counted(on_purpose, "death on purpose", "deaths on purpose");
+  }
+  text += " in " + duration_in_words(outcome.duration) + "; ";
   if (outcome.timed_out) {
     text += "the time of " + duration_in_words(*outcome.timed_out) + " was over, ";
   }
@@ -127,6 +134,9 @@ TextLines block(const DistinctCrash& distinct, size_t number, const Session& ses
   std::vector<StackLine> stack = own_lines(crash);
   if (const std::optional<StackLine> line = culprit(crash); stack.empty() && line) {
     stack.push_back(*line);
+  }
+  if (!crash.test.name.empty()) {
+    lines.push_back("     in test " + test_in_words(crash.test));
   }
   const size_t most = lines.size() + kFrames;
   for (size_t i = 0; i < stack.size() && lines.size() < most; ++i) {
@@ -184,7 +194,7 @@ TextLines troubles(const Session& session) {
 std::string summary(const Session& session, const std::string& directory, int exit_status) {
   const std::vector<DistinctCrash> crashes = distinct_crashes(session);
   const TextLines trouble = troubles(session);
-  if (crashes.empty() && trouble.empty() && !session.outcome.timed_out) {
+  if (session.crashes.empty() && trouble.empty() && !session.outcome.timed_out) {
     return "";
   }
   const std::string report =
