@@ -55,8 +55,13 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
   write_cores(session, captured.files, options.core_limit, options.output_directory);
   let_stacks_go(session.crashes);
 
+  // The test runner's own reports get the crashes, while what could not be done there can still be told in ours.
+  augment_reports_of_others(session, options);
+
   // The files, then the few lines that a person reads.
-  if (const Result<void> written = write_reports(session, options.output_directory); !written) {
+  if (const Result<void> written =
+          write_reports(session, options.output_directory, options.junit_profile);
+      !written) {
     return written.error();
   }
   spdlog::debug("the reports of {} crashes are in {}", session.crashes.size(),

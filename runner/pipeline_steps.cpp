@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "runner/augment/augment.h"
 #include "runner/base/file.h"
 #include "runner/attribute/test_case/find_tests.h"
 #include "runner/capture/live_snapshot.h"
@@ -17,6 +18,8 @@
 #include "runner/classify/expected.h"
 #include "runner/classify/verdict.h"
 #include "runner/report/headline.h"
+#include "runner/report/junit.h"
+#include "runner/report/text.h"
 
 namespace crashcrawler {
 namespace {
@@ -272,6 +275,23 @@ void let_stacks_go(std::vector<CrashReport>& crashes) {
 uint64_t count_truncated(const std::vector<CrashReport>& crashes) {
   return static_cast<uint64_t>(std::ranges::count_if(
       crashes, [](const CrashReport& crash) { return !crash.raw.soft_errors.empty(); }));
+}
+
+void augment_reports_of_others(Session& session, const RunOptions& options) {
+  if (!options.replay_file.empty()) {
+    return;  // they are those of another time, and perhaps of another machine
+  }
+  const AugmentWords words = {
+      [&](const CrashReport& crash) {
+        return junit_error(crash, session, options.output_directory);
+      },
+      [](std::string_view bytes) { return printable(bytes, Lines::many); },
+      brief,
+  };
+  for (std::string& problem :
+       augment_junit(session, {options.augment_junit, options.augment_by_itself}, words)) {
+    session.soft_errors.push_back(std::move(problem));
+  }
 }
 
 int exit_status_of(const Session& session, const RunOptions& options) {

@@ -74,6 +74,9 @@ void let_stacks_go(std::vector<CrashReport>& crashes);
 // Crashes of which a part is missing.
 uint64_t count_truncated(const std::vector<CrashReport>& crashes);
 
+// Puts the crashes into the JUnit files that the command has written; what could not be done becomes soft errors.
+void augment_reports_of_others(Session& session, const RunOptions& options);
+
 // The contract's exit status: the command's own; 70 when it succeeded over a crash; 124 when its time was over; 125
 // when crashes were lost sight of and --best-effort does not allow that.
 int exit_status_of(const Session& session, const RunOptions& options);

@@ -179,6 +179,25 @@ void declare_options(CLI::App& app, RunOptions& options) {
       ->check([](const std::string& word) {
         return std::string(word.empty() ? "the name of a folder is missing" : "");
       });
+  app.add_option(
+         "--augment-junit", options.augment_junit,
+         "Put the crashes into the JUnit files of the test runner that GLOB names, too; may be "
+         "given more than once")
+      ->type_name("GLOB")
+      ->allow_extra_args(false)
+      ->check([](const std::string& word) {
+        return std::string(word.empty() ? "the name of a file is missing" : "");
+      });
+  app.add_flag(
+      "!--no-augment-junit", options.augment_by_itself,
+      "Leave alone the JUnit files that command lines of the run name (ctest --output-junit, "
+      "--gtest_output and others)");
+  static const std::map<std::string, JunitProfile> kProfiles = {{"full", JunitProfile::full},
+                                                                {"strict", JunitProfile::strict}};
+  declare(
+      app, "--junit-profile", "full|strict",
+      "strict: our junit.xml has nothing that the schema junit-10 does not know (default: full)",
+      [&options](const std::string& word) { options.junit_profile = one_of(kProfiles, word); });
   declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
           [&options](const std::string& word) { options.record_file = file_name(word); });
   declare(app, "--replay", "FILE",

@@ -11,6 +11,7 @@
 #include "runner/launch/supervise.h"
 #include "runner/model/expect_rule.h"
 #include "runner/model/run.h"
+#include "runner/report/junit.h"
 
 namespace crashcrawler {
 
@@ -37,6 +38,9 @@ struct RunOptions {
   std::vector<std::string> expect_files;       // more of them; read when we are the user
   std::string record_file;                     // empty: the run is not recorded
   std::string replay_file;                     // empty: `command` is run; else this run is replayed
+  std::vector<std::string> augment_junit;      // globs of JUnit files of others
+  bool augment_by_itself = true;               // also those that command lines of the run name
+  JunitProfile junit_profile = JunitProfile::full;
   bool verbose = false;
   Command command;
 };

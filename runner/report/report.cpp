@@ -6,12 +6,12 @@
 
 #include "runner/base/file.h"
 #include "runner/report/json_report.h"
-#include "runner/report/junit.h"
 #include "runner/report/text_report.h"
 
 namespace crashcrawler {
 
-Result<void> write_reports(const Session& session, const std::string& directory) {
+Result<void> write_reports(const Session& session, const std::string& directory,
+                           JunitProfile profile) {
   const std::string crashes = directory + "/crashes";
   std::error_code code;
   std::filesystem::create_directories(session.crashes.empty() ? directory : crashes, code);
@@ -31,7 +31,7 @@ Result<void> write_reports(const Session& session, const std::string& directory)
     }
   }
   Result<void> written =
-      write_file_atomically(directory + "/junit.xml", junit_xml(session, directory));
+      write_file_atomically(directory + "/junit.xml", junit_xml(session, directory, profile));
   if (written) {
     written = write_file_atomically(directory + "/report.json", report_json(session, records));
   }

@@ -157,19 +157,83 @@ TEST(Junit, TellsLostCrashesAsAnErrorOfTheirOwn) {
   ASSERT_EQ(junit.cases.size(), 1u);
   EXPECT_EQ(junit.cases[0].name, "crashes were lost");
   EXPECT_EQ(junit.cases[0].type, "lost");
-  EXPECT_EQ(Junit(busy_session()).cases.back().name, "crashes were lost");
+  const Junit busy(busy_session());
+  EXPECT_EQ(busy.cases.at(busy.cases.size() - 2).name, "crashes were lost");
 }
 
 TEST(Junit, HasTheRightCounters) {
   const Junit junit(busy_session());
-  EXPECT_EQ(junit.cases.size(), 5u);
+  EXPECT_EQ(junit.cases.size(), 6u);
   for (const tinyxml2::XMLElement* element :
        {junit.suite, junit.document.FirstChildElement("testsuites")}) {
-    EXPECT_EQ(Junit::attribute(element, "tests"), "5");
+    EXPECT_EQ(Junit::attribute(element, "tests"), "6");
     EXPECT_EQ(Junit::attribute(element, "errors"), "5");
     EXPECT_EQ(Junit::attribute(element, "failures"), "0");
-    EXPECT_EQ(Junit::attribute(element, "skipped"), "0");
+    EXPECT_EQ(Junit::attribute(element, "skipped"), "1");
   }
+}
+
+TEST(Junit, OfAStrictProfileHasOnlyWhatTheSchemaKnows) {
+  const std::string strict = junit_xml(busy_session(), kOutput, JunitProfile::strict);
+  tinyxml2::XMLDocument document;
+  ASSERT_EQ(document.Parse(strict.c_str()), tinyxml2::XML_SUCCESS);
+  EXPECT_EQ(document.RootElement()->Attribute("skipped"), nullptr);
+  const tinyxml2::XMLElement* test =
+      document.RootElement()->FirstChildElement()->FirstChildElement();
+  for (; test; test = test->NextSiblingElement()) {
+    EXPECT_EQ(test->Attribute("file"), nullptr);
+    EXPECT_EQ(test->Attribute("line"), nullptr);
+  }
+}
+
+TEST(Junit, ADeathOnPurposeIsNoCase) {
+  CrashReport expected = null_write("0001-expected-SIGSEGV");
+  expected.expected_reason = "a death test";
+  const Junit alone(with({expected}));
+  ASSERT_EQ(alone.cases.size(), 1u);
+  EXPECT_EQ(alone.cases[0].name, "no crash");
+  const Junit beside_a_real_one(with({expected, null_write("0002-null_write-SIGSEGV")}));
+  ASSERT_EQ(beside_a_real_one.cases.size(), 1u);
+  EXPECT_THAT(beside_a_real_one.cases[0].body, Not(HasSubstr("times in this run")));
+  EXPECT_THAT(beside_a_real_one.cases[0].body, HasSubstr("0002-null_write"));
+}
+
+TEST(Junit, KindsHaveTheirOwnTypes) {
+  CrashReport report = null_write();
+  report.kind = CrashKind::hang;
+  EXPECT_EQ(Junit(with({report})).cases[0].type, "hang");
+  report.kind = CrashKind::oom;
+  EXPECT_EQ(Junit(with({report})).cases[0].type, "oom");
+  report.kind = CrashKind::sanitizer;
+  report.sanitizer = {"AddressSanitizer", "heap-use-after-free", ""};
+  EXPECT_EQ(Junit(with({report})).cases[0].type, "AddressSanitizer:heap-use-after-free");
+  report.sanitizer->kind.clear();
+  EXPECT_EQ(Junit(with({report})).cases[0].type, "AddressSanitizer");
+}
+
+TEST(Junit, LeftoversAreSkippedAndFailNothing) {
+  Session session = quiet_session();
+  session.outcome.leftovers = {{1, "daemon", {}}, {2, "sleep", {}}};
+  const Junit junit(session);
+  ASSERT_EQ(junit.cases.size(), 2u);
+  const tinyxml2::XMLElement* skipped =
+      junit.suite->LastChildElement("testcase")->FirstChildElement("skipped");
+  ASSERT_NE(skipped, nullptr);
+  EXPECT_EQ(Junit::attribute(skipped, "type"), "leftover");
+  EXPECT_EQ(Junit::attribute(skipped, "message"), "2 processes outlived the command: daemon sleep");
+  EXPECT_EQ(Junit::attribute(junit.suite, "errors"), "0");
+}
+
+TEST(Junit, OfVeryManyCrashesKeepsOneLineOfTheLaterOnes) {
+  std::vector<CrashReport> crashes;
+  for (int i = 0; i < 300; ++i) {
+    crashes.push_back(null_write());
+    crashes.back().signature.hash = "hash" + std::to_string(i);
+  }
+  const Junit junit(with(crashes));
+  ASSERT_EQ(junit.cases.size(), 300u);
+  EXPECT_THAT(junit.cases[199].body, HasSubstr("full report"));
+  EXPECT_EQ(junit.cases[200].body, junit.cases[200].message + "\n");
 }
 
 TEST(Junit, StaysWellFormedAndShortForHostileNames) {

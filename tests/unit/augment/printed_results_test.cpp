@@ -1,0 +1,62 @@
+#include "runner/augment/printed_results.h"
+
+#include <gtest/gtest.h>
+
+namespace crashcrawler {
+namespace {
+
+TEST(PrintedResults, OfGoogleTest) {
+  const PrintedResults results = read_googletest_output(
+      "[==========] Running 8 tests from 3 test suites.\n[----------] 5 tests from Score\n"
+      "[ RUN      ] Score.Passes\n[       OK ] Score.Passes (1500 ms)\n"
+      "[ RUN      ] Inst/P.Fails/0\na.cpp:4: Failure\n[       OK ] Score.Passes (0 ms)\n"
+      "[  FAILED  ] Inst/P.Fails/0, where GetParam() = 5 (2 ms) (0 ms)\n"
+      "\x1b[0;32m[ RUN      ] \x1b[mScore.Skips\r\n\x1b[0;32m[  SKIPPED ] \x1b[mScore.Skips (0 "
+      "ms)\r\n"
+      "[  FAILED  ] Score.Passes\n[ RUN      ] Score.Crashes\nlast words");
+  EXPECT_EQ(results.announced, 8u);
+  ASSERT_EQ(results.tests.size(), 4u);
+  EXPECT_EQ(results.tests[0].state, TestState::passed);
+  EXPECT_EQ(results.tests[0].seconds, 1.5);
+  EXPECT_EQ(results.tests[1].suite, "Inst/P");
+  EXPECT_EQ(results.tests[1].name, "Fails/0");
+  EXPECT_EQ(results.tests[1].state, TestState::failed);
+  EXPECT_EQ(results.tests[1].words, "a.cpp:4: Failure\n[       OK ] Score.Passes (0 ms)\n");
+  EXPECT_EQ(results.tests[2].state, TestState::skipped);
+  EXPECT_EQ(results.tests[3].state, TestState::unfinished);
+  EXPECT_EQ(results.tests[3].words, "last words\n");
+}
+
+TEST(PrintedResults, ARepeatedTestThatFailedOnceHasFailed) {
+  const PrintedResults results = read_googletest_output(
+      "[ RUN      ] S.a\nwhy\n[  FAILED  ] S.a (0 ms)\n[ RUN      ] S.a\n[       OK ] S.a (0 "
+      "ms)\n");
+  ASSERT_EQ(results.tests.size(), 1u);
+  EXPECT_EQ(results.tests[0].state, TestState::failed);
+}
+
+TEST(PrintedResults, SurviveAnything) {
+  EXPECT_TRUE(read_googletest_output("").tests.empty());
+  EXPECT_TRUE(read_googletest_output("[ RUN      ] nodot\n[       OK ] \n[  FAILED  ]\n\x1b[\x1b")
+                  .tests.empty());
+  EXPECT_TRUE(read_googletest_output("[ RUN      ] a." + std::string(1 << 20, 'x')).tests.empty());
+  EXPECT_EQ(read_googletest_output("[ RUN      ] a.b\n" + std::string(1 << 20, 'x') +
+                                   "\n[       OK ] a.b")
+                .tests.at(0)
+                .words,
+            "");
+}
+
+TEST(PrintedResults, OfOneTestInTheLogOfCtest) {
+  const std::string log =
+      "Start testing: now\n1/2 Testing: a\n\"a\" start time: Nov 22\nOutput:\n-----\nold\n<end of "
+      "output>\n"
+      "2/2 Testing: a\n\"a\" start time: Nov 22\nOutput:\n-----\none\ntwo\n<end of output>\nTest "
+      "time = 1\n";
+  EXPECT_EQ(output_in_ctest_log(log, "a"), "one\ntwo");
+  EXPECT_EQ(output_in_ctest_log(log, "b"), std::nullopt);
+  EXPECT_EQ(output_in_ctest_log("\n\"a\" start time: ", "a"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace crashcrawler
