@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <filesystem>
 
 namespace crashcrawler {
 
@@ -84,6 +85,25 @@ std::optional<DebugFile> DebugFileSearch::find(Elf* elf, const std::string& buil
     }
   }
   return std::nullopt;
+}
+
+std::string folder_of(int fd) {
+  std::error_code none;
+  const std::string path =
+      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), none).string();
+  return path.starts_with('/') ? path.substr(0, path.rfind('/') + 1) : "";
+}
+
+bool leads_to_file(const std::string& folder, const char* directory, const char* name) {
+  std::string path = name;
+  if (directory != nullptr && *name != '/') {
+    path = std::string(directory) + "/" + path;
+  }
+  if (!path.starts_with('/')) {
+    path = folder + path;
+  }
+  struct stat status {};
+  return ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
 }
 
 bool has_section(Elf* elf, std::string_view name) {

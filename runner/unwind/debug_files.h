@@ -37,6 +37,14 @@ class DebugFileSearch {
   std::vector<std::string> roots_;
 };
 
+// The folder, with its slash, from which libdw (libdw_find_split_unit.c, dwarf_getalt.c of elfutils) counts relative names
+// in the file behind `fd`; empty: it has none.
+std::string folder_of(int fd);
+
+// False when libdw, asked for the file `name` that an ELF file in `folder` speaks of, would open something that is no
+// regular file: a FIFO has it wait for a writer. `directory`: what a relative name is in besides, or null.
+bool leads_to_file(const std::string& folder, const char* directory, const char* name);
+
 bool has_section(Elf* elf, std::string_view name);
 
 // Two lower-case digits for each byte.

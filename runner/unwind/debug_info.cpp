@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "runner/unwind/debug_files.h"
 #include "runner/unwind/source_path.h"
 
 namespace crashcrawler {
@@ -137,17 +138,6 @@ std::vector<Dwarf_Die> inlined_at(const Dwarf_Die& function, uint64_t address) {
   return chain;
 }
 
-// With -gsplit-dwarf the file has but a skeleton of each unit. libdw finds its .dwo file by the name and the compilation
-// directory in the skeleton, and takes it when its id is right.
-Dwarf_Die tree_of(const Dwarf_Die& unit) {
-  uint8_t type = 0;
-  Dwarf_Die split{};
-  const bool found =
-      dwarf_cu_info(unit.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
-      type == DW_UT_skeleton && dwarf_tag(&split) == DW_TAG_compile_unit;
-  return found ? split : unit;
-}
-
 }  // namespace
 
 std::optional<DebugLocation> DebugInfo::find(uint64_t address) {
@@ -189,6 +179,30 @@ DebugInfo::Unit* DebugInfo::unit_at(const Dwarf_Die& die) {
     unit->second.tree = tree_of(die);
   }
   return &unit->second;
+}
+
+// With -gsplit-dwarf the file has but a skeleton of each unit. libdw finds its .dwo file by the name and the compilation
+// directory in the skeleton, and takes it when its id is right. Both come out of the file, and libdw opens whatever is
+// there.
+Dwarf_Die DebugInfo::tree_of(const Dwarf_Die& unit) {
+  uint8_t type = 0;
+  if (dwarf_cu_info(unit.cu, nullptr, &type, nullptr, nullptr, nullptr, nullptr, nullptr) != 0 ||
+      type != DW_UT_skeleton) {
+    return unit;
+  }
+  Dwarf_Die die = unit;
+  const bool is_new = dwarf_hasattr(&die, DW_AT_dwo_name) != 0;
+  const char* name = string_attribute(&die, is_new ? DW_AT_dwo_name : DW_AT_GNU_dwo_name);
+  const char* directory = string_attribute(&die, DW_AT_comp_dir);
+  if (!leads_to_file(folder_, nullptr, name) || !leads_to_file(folder_, directory, name)) {
+    complaint_ = std::string("what lies at ") + name + ", where its debug information is said to be, is no file";
+    return unit;
+  }
+  Dwarf_Die split{};
+  const bool found = dwarf_cu_info(unit.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr,
+                                   nullptr) == 0 &&
+                     dwarf_tag(&split) == DW_TAG_compile_unit;
+  return found ? split : unit;
 }
 
 void DebugInfo::map_all_units() {

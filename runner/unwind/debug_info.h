@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runner/model/backtrace.h"
@@ -25,9 +26,14 @@ struct DebugLocation {
 class DebugInfo {
  public:
   // Null: a file without debug information; nothing is ever found.
-  explicit DebugInfo(Dwarf* dwarf) : dwarf_(dwarf) {}
+  // `folder`: see folder_of().
+  explicit DebugInfo(Dwarf* dwarf, std::string folder = "")
+      : dwarf_(dwarf), folder_(std::move(folder)) {}
 
   std::optional<DebugLocation> find(uint64_t address);
+
+  // What was wrong so far; empty: nothing.
+  const std::string& complaint() const { return complaint_; }
 
  private:
   struct Range {
@@ -50,7 +56,10 @@ class DebugInfo {
   void collect_functions(Unit& unit, bool inside);
   void describe(Unit& unit, const Range& function, uint64_t address, DebugLocation& result);
 
+  Dwarf_Die tree_of(const Dwarf_Die& unit);
+
   Dwarf* dwarf_;
+  std::string folder_, complaint_;
   std::map<Dwarf_Off, Unit> units_;
   std::vector<Range> unit_ranges_;  // of every unit, by start
   bool mapped_all_units_ = false;

@@ -77,7 +77,9 @@ Result<std::shared_ptr<ElfImage>> ElfImage::open(int fd, const std::string& path
   if (elf_kind(elf.get()) != ELF_K_ELF) {
     return Error{"it is not an ELF file"};
   }
-  return std::shared_ptr<ElfImage>(new ElfImage(std::move(elf), path, search));
+  std::shared_ptr<ElfImage> image(new ElfImage(std::move(elf), path, search));
+  image->fd_ = fd;
+  return image;
 }
 
 Result<std::shared_ptr<ElfImage>> ElfImage::in_memory(std::string_view bytes,
@@ -190,7 +192,17 @@ void ElfImage::find_debug_information() {
     inflated_elf_ = elf_in(inflated_bytes_);
     elf = inflated_elf_.get();
   }
+  if (!inflated_elf_) {
+    debug_folder_ = folder_of(elsewhere ? debug_file_->fd.get() : fd_);
+  }
   dwarf_ = begin_dwarf(elf);
+  const char* common = nullptr;  // file of dwz
+  const void* id = nullptr;
+  if (dwarf_ && dwelf_dwarf_gnu_debugaltlink(dwarf_.get(), &common, &id) > 0 &&
+      !leads_to_file(debug_folder_, nullptr, common)) {
+    complaint_ = std::string("what lies at ") + common + ", which its debug information leads to, is no file";
+    dwarf_.reset();
+  }
 }
 
 // A file whose symbols were stripped may have kept some of them in another form.
@@ -237,9 +249,13 @@ const ResolvedAddress& ElfImage::resolve(uint64_t address) {
     find_symbols();
     symbolizer_ =
         std::make_unique<Symbolizer>(elf_.get(), debug_file_ ? debug_file_->elf.get() : nullptr,
-                                     mini_debug_file_.get(), dwarf_.get());
+                                     mini_debug_file_.get(), dwarf_.get(), debug_folder_);
   }
-  return symbolizer_->resolve(address);
+  const ResolvedAddress& resolved = symbolizer_->resolve(address);
+  if (complaint_.empty()) {
+    complaint_ = symbolizer_->complaint();
+  }
+  return resolved;
 }
 
 size_t ElfImage::footprint() const {

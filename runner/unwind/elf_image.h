@@ -74,6 +74,7 @@ class ElfImage {
 
   // In the order in which they depend on each other: the last is destroyed first.
   ElfHandle elf_;
+  int fd_ = -1;  // none: the image lies in memory
   std::string path_;
   DebugFileSearch search_;
   std::string_view bytes_;
@@ -84,6 +85,7 @@ class ElfImage {
 
   bool looked_for_debug_information_ = false;
   std::string complaint_;
+  std::string debug_folder_;  // see folder_of(); of the file that dwarf_ reads
   std::optional<DebugFile> debug_file_;
   std::string inflated_bytes_, mini_bytes_;  // empty: not needed
   ElfHandle inflated_elf_;                   // this file or debug_file_, not compressed

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "runner/model/backtrace.h"
@@ -25,12 +26,16 @@ struct ResolvedAddress {
 
 class Symbolizer {
  public:
-  // `debug_file`, `mini_debug_file` and `dwarf` may be null.
-  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, Dwarf* dwarf)
-      : symbols_({elf, debug_file}, mini_debug_file), debug_info_(dwarf) {}
+  // `debug_file`, `mini_debug_file` and `dwarf` may be null. `folder`: of the file that `dwarf` reads, see folder_of().
+  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, Dwarf* dwarf,
+             std::string folder = "")
+      : symbols_({elf, debug_file}, mini_debug_file), debug_info_(dwarf, std::move(folder)) {}
 
   // Stays valid until the next call.
   const ResolvedAddress& resolve(uint64_t address);
+
+  // What was wrong with the debug information so far; empty: nothing.
+  const std::string& complaint() const { return debug_info_.complaint(); }
 
  private:
   ResolvedAddress look_up(uint64_t address);

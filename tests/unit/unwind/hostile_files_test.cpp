@@ -1,11 +1,17 @@
 // Files whose bytes were turned or cut off. Nothing about the names can be expected then, but every crash still has its
 // thread, and its top frame lies in the right module at the right offset.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <random>
+#include <utility>
 
 #include "runner/base/file.h"
 #include "runner/unwind/elf_handles.h"
@@ -43,10 +49,15 @@ std::vector<Section> sections_of(const std::string& bytes) {
 
 class HostileFiles : public testing::Test {
  protected:
-  HostileFiles() : original_(crash_of("optimised", "null_write")) {
-    if (Result<std::string> bytes = read_file(program("optimised"))) {
-      bytes_ = std::move(*bytes);
-    }
+  HostileFiles() { use("optimised"); }
+
+  // The crashes that are added from now on are of this program.
+  void use(const std::string& name) {
+    name_ = name;
+    original_ = crash_of(name, "null_write");
+    Result<std::string> bytes = read_file(program(name));
+    ASSERT_TRUE(bytes);
+    bytes_ = std::move(*bytes);
   }
 
   // A crash like the original one, of a program whose file has these bytes. All others are not to be had.
@@ -54,7 +65,7 @@ class HostileFiles : public testing::Test {
     RawCrash crash = original_.crash;
     crash.executable += std::to_string(crashes_.size());  // each is a program of its own
     for (Mapping& mapping : crash.mappings) {
-      if (mapping.path == program("optimised")) {
+      if (mapping.path == program(name_)) {
         mapping.inode = 1000000 + crashes_.size();
         PinnedFile& file = files_[file_key(mapping)];
         if (!file.fd) {
@@ -65,6 +76,7 @@ class HostileFiles : public testing::Test {
       }
     }
     crashes_.push_back(std::move(crash));
+    wanted_.push_back({program(name_), true_offset()});
   }
 
   void expect_top_frames(bool offset_too) {
@@ -73,26 +85,29 @@ class HostileFiles : public testing::Test {
     limits.memory = size_t{1} << 30;
     const std::vector<Backtrace> backtraces = unwind(crashes_, files_, limits);
     ASSERT_EQ(backtraces.size(), crashes_.size());
-    size_t named = 0;
-    for (const Backtrace& backtrace : backtraces) {
+    size_t named = 0, failed = 0;
+    for (size_t i = 0; i < backtraces.size(); ++i) {
+      const Backtrace& backtrace = backtraces[i];
       ASSERT_EQ(backtrace.threads.size(), 1u);
       ASSERT_FALSE(backtrace.threads[0].frames.empty());
       const Frame& top = backtrace.threads[0].frames[0];
       ASSERT_TRUE(top.module);
-      EXPECT_EQ(backtrace.modules.at(*top.module).path, program("optimised"));
+      EXPECT_EQ(backtrace.modules.at(*top.module).path, wanted_[i].first);
       if (offset_too) {
-        EXPECT_EQ(top.module_offset, true_offset());
+        EXPECT_EQ(top.module_offset, wanted_[i].second);
       }
+      failed += backtrace.threads[0].stop_reason == "symbolisation failed";
       EXPECT_FALSE(backtrace.threads[0].stop_reason.empty());
       named += top.function == "void shop::inner<int>(int*)";
     }
     RecordProperty("crashes", static_cast<int>(backtraces.size()));
     RecordProperty("with_right_name", static_cast<int>(named));
+    RecordProperty("brought_the_child_down", static_cast<int>(failed));
   }
 
   uint64_t true_offset() const {
     for (const Mapping& mapping : original_.crash.mappings) {
-      if (mapping.path == program("optimised")) {
+      if (mapping.path == program(name_)) {
         return original_.crash.threads[0].registers.rip - mapping.start;  // PIE: first at 0
       }
     }
@@ -107,10 +122,12 @@ class HostileFiles : public testing::Test {
     return bytes;
   }
 
+  std::string name_;
   LiveSnapshot original_;
   std::string bytes_;
   PinnedFiles files_;
   std::vector<RawCrash> crashes_;
+  std::vector<std::pair<std::string, uint64_t>> wanted_;  // path and offset of each top frame
   std::mt19937 random_{20};
 };
 
@@ -142,10 +159,80 @@ TEST_F(HostileFiles, with_turned_bytes_in_the_headers) {
 }
 
 TEST_F(HostileFiles, that_were_cut_off) {
-  for (size_t length = 0; length < bytes_.size(); length += bytes_.size() / 120) {
-    add(bytes_.substr(0, length));
+  for (const char* name : {"optimised", "compressed", "mini_symbols"}) {
+    use(name);
+    for (size_t length = 0; length < bytes_.size();
+         length += length < 1024 ? 16 : bytes_.size() / 240) {
+      add(bytes_.substr(0, length));
+    }
   }
   expect_top_frames(true);
+}
+
+// The numbers that lead somewhere: lengths, offsets, counts. What is too large leads out of the section, 0 and small ones
+// back to where one came from.
+TEST_F(HostileFiles, with_absurd_numbers_in_the_sections_that_are_read) {
+  static constexpr std::string_view kRead[] = {
+      ".eh_frame",        ".eh_frame_hdr",      ".debug_frame",     ".debug_info",
+      ".debug_line",      ".debug_abbrev",      ".debug_aranges",   ".debug_str_offsets",
+      ".debug_rnglists",  ".debug_addr",        ".debug_line_str",  ".gnu_debugdata",
+      ".gnu_debugaltlink", ".note.gnu.build-id", ".note.package",    ".gnu.version_d",
+      ".dynamic",         ".symtab",            ".debug_ranges"};
+  static constexpr uint64_t kNumbers[] = {0, 1, 0x7fffffff, 0xffffffff, 0xfffffff0, ~uint64_t{0}};
+  size_t sections = 0;
+  for (const char* name :
+       {"optimised", "dwarf4", "compressed", "mini_symbols", "split", "debug_frame_only"}) {
+    use(name);
+    for (const Section& section : sections_of(bytes_)) {
+      if (std::ranges::find(kRead, section.name) == std::end(kRead) || section.size < 16) {
+        continue;
+      }
+      ++sections;
+      for (size_t round = 0; round < 24; ++round) {
+        const size_t place = round < 12 ? round * 4 : random_() % section.size;
+        const uint64_t number = kNumbers[round % std::size(kNumbers)];
+        const size_t length = std::min<size_t>(number == ~uint64_t{0} ? 8 : 4,
+                                               section.size - std::min(place, section.size));
+        std::string bytes = bytes_;
+        std::memcpy(bytes.data() + section.offset + std::min(place, section.size), &number, length);
+        add(bytes);
+      }
+    }
+  }
+  ASSERT_GT(sections, 40u);
+  expect_top_frames(true);
+}
+
+// libdw opens the files that another one names with open(2), which waits at a FIFO for a writer.
+TEST_F(HostileFiles, that_lead_to_a_fifo) {
+  const tests::TemporaryFolder folder;
+  const std::string fifo = folder.path() + "/f";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  for (const auto& [name, target] :
+       {std::pair{"split", "split-stacks.dwo"}, {"split_dwarf4", "split_dwarf4-stacks.dwo"},
+        {"dwz", "dwz_common"}}) {
+    if (::access(program(name).c_str(), R_OK) != 0) {
+      continue;  // dwz is not everywhere
+    }
+    use(name);
+    std::string bytes = bytes_;
+    const std::string path = program(target);
+    const size_t at = bytes.find(path);
+    ASSERT_NE(at, std::string::npos) << name;
+    ASSERT_GT(path.size(), fifo.size());
+    // as long as the name that was there
+    bytes.replace(at, path.size(),
+                  folder.path() + std::string(path.size() - fifo.size() + 1, '/') + "f");
+    add(bytes);
+  }
+  ASSERT_GE(crashes_.size(), 2u);
+  UnwindLimits limits;
+  limits.per_crash = std::chrono::seconds(5);
+  for (const Backtrace& backtrace : unwind(crashes_, files_, limits)) {
+    ASSERT_FALSE(backtrace.soft_errors.empty()) << tests::to_text(backtrace);
+    EXPECT_THAT(backtrace.soft_errors[0], testing::HasSubstr("is no file"));
+    EXPECT_EQ(backtrace.threads[0].frames.at(0).function, "void shop::inner<int>(int*)");
+  }
 }
 
 TEST_F(HostileFiles, with_call_frames_of_another_machine) {
