@@ -152,18 +152,24 @@ std::string uncaught_exception(const RawCrash& crash) {
   return "uncaught exception of type " + readable_type(type) + (words.empty() ? "" : ": " + words);
 }
 
-// The last line in `memory` that has one of the words with which C libraries and runtimes begin to tell why they abort.
+// The last line in `memory` (of Rust, with the next one) that has one of the words with which C libraries and runtimes begin to tell why they abort.
 std::string words_in_dead_stack(std::string_view memory) {
+  constexpr std::string_view kRust = "panicked at ";
   constexpr std::array<std::string_view, 5> kMarks = {
       "Assertion failed: ",               // musl, assert()
       "Assertion `",                      // glibc, in a static program
       "*** stack smashing detected ***",  // glibc, in a static program
       "terminate called",                 // libstdc++
-      "panicked at ",                     // Rust
+      kRust,
   };
   for (const std::string_view mark : kMarks) {
     if (const size_t at = memory.rfind(mark); at != std::string_view::npos) {
-      return std::string(line_at(memory, at));
+      const std::string_view line = line_at(memory, at);
+      const size_t end = static_cast<size_t>(line.data() - memory.data()) + line.size();
+      // Rust tells the place in the first line and the reason in the second (1.73 and newer)
+      const bool goes_on =
+          mark == kRust && line.ends_with(':') && end + 1 < memory.size() && memory[end] == '\n';
+      return std::string(line) + (goes_on ? " " + std::string(line_at(memory, end + 1)) : "");
     }
   }
   return "";

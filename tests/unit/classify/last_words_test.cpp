@@ -103,5 +103,29 @@ TEST(LastWords, AreFoundInDeadStack) {
   EXPECT_EQ(last_words(crash, ends_in("abort")), "Assertion failed: x > 0 (f: a.c: 12)");
 }
 
+RawCrash with_dead_stack(const std::string& bytes) {
+  RawCrash crash = aborted();
+  RawThread& thread = crash.threads.emplace_back();
+  thread.stack = {{0x7000, bytes}};
+  thread.registers.rsp = 0x7000 + bytes.size();
+  return crash;
+}
+
+TEST(LastWords, OfRustAreThePlaceAndTheReason) {
+  const std::string place = "\nthread 'main' (7) panicked at src/main.rs:2:61:";
+  const Backtrace stack = ends_in("abort");
+  EXPECT_EQ(last_words(with_dead_stack("x" + place + "\nindex out of bounds\nnote: x"), stack),
+            "thread 'main' (7) panicked at src/main.rs:2:61: index out of bounds");
+  EXPECT_EQ(last_words(with_dead_stack("thread 'main' panicked at 'no', a.rs:2:3\nnote: x"), stack),
+            "thread 'main' panicked at 'no', a.rs:2:3")
+      << "before 1.73";
+  EXPECT_EQ(last_words(with_dead_stack(place), stack),
+            "thread 'main' (7) panicked at src/main.rs:2:61:");
+  EXPECT_EQ(last_words(with_dead_stack(place + "\n"), stack),
+            "thread 'main' (7) panicked at src/main.rs:2:61:");
+  EXPECT_EQ(last_words(with_dead_stack(place + std::string(1, '\0') + "other"), stack),
+            "thread 'main' (7) panicked at src/main.rs:2:61:");
+}
+
 }  // namespace
 }  // namespace crashcrawler
