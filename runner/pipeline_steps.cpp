@@ -19,6 +19,7 @@
 #include "runner/classify/verdict.h"
 #include "runner/report/headline.h"
 #include "runner/report/junit.h"
+#include "runner/report/register_memory.h"
 #include "runner/report/text.h"
 
 namespace crashcrawler {
@@ -180,6 +181,7 @@ Result<Recording> start_recording(const RunOptions& options, const Session& sess
 UnwindLimits unwind_limits_of(const Command& command, const RunOptions& options) {
   UnwindLimits limits;
   limits.debug_directories = options.debug_directories;
+  limits.debuginfod = options.debuginfod;
   limits.app_directories.push_back(work_tree_of(command.working_directory));
   return limits;
 }
@@ -266,6 +268,7 @@ void name_tests(Session& session, const std::vector<ExpectRule>& rules, const Ru
 
 void let_stacks_go(std::vector<CrashReport>& crashes) {
   for (CrashReport& crash : crashes) {
+    keep_memory_of_registers(crash);
     for (RawThread& thread : crash.raw.threads) {
       thread.stack = {};
     }

@@ -68,7 +68,7 @@ Result<std::vector<ExpectRule>> expect_rules_of(const RunOptions& options);
 // Fills which test was running and which deaths were on purpose; what could not be found out goes to soft_errors.
 void name_tests(Session& session, const std::vector<ExpectRule>& rules, const RunOptions& options);
 
-// The reports show no raw stack bytes: they are the bulk of what is in memory.
+// The reports show no raw stack bytes but those that registers point to: they are the bulk of what is in memory.
 void let_stacks_go(std::vector<CrashReport>& crashes);
 
 // Crashes of which a part is missing.

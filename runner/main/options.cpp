@@ -198,6 +198,9 @@ void declare_options(CLI::App& app, RunOptions& options) {
       app, "--junit-profile", "full|strict",
       "strict: our junit.xml has nothing that the schema junit-10 does not know (default: full)",
       [&options](const std::string& word) { options.junit_profile = one_of(kProfiles, word); });
+  app.add_flag("--debuginfod", options.debuginfod,
+               "Ask the servers of DEBUGINFOD_URLS for debug files that are not here, for a minute "
+               "at most");
   declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
           [&options](const std::string& word) { options.record_file = file_name(word); });
   declare(app, "--replay", "FILE",

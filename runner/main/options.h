@@ -36,6 +36,7 @@ struct RunOptions {
   std::vector<std::string> debug_directories;  // besides /usr/lib/debug
   std::vector<ExpectRule> expect_rules;        // of --expect
   std::vector<std::string> expect_files;       // more of them; read when we are the user
+  bool debuginfod = false;                     // ask servers for those that are nowhere
   std::string record_file;                     // empty: the run is not recorded
   std::string replay_file;                     // empty: `command` is run; else this run is replayed
   std::vector<std::string> augment_junit;      // globs of JUnit files of others

@@ -18,11 +18,19 @@ namespace crashcrawler {
 // How a frame was found, best first.
 enum class Trust { context, cfi, frame_pointer, scan };
 
+// A few lines of a source file.
+struct SourceText {
+  int first_line = 0;
+  std::vector<std::string> lines;   // as they are in the file, long ones cut
+  bool newer_than_program = false;  // the file was written after the module that names it
+};
+
 struct SourceLocation {
   std::string
       file;      // as the debug information names it, made absolute with its compilation directory
   int line = 0;  // 0: unknown
   int column = 0;
+  std::shared_ptr<const SourceText> text;  // the lines around it; null: not read
 };
 
 // A function whose body the compiler copied into its caller.
@@ -36,6 +44,25 @@ struct InlinedFunction {
 struct Interrupted {
   RawSignal signal;  // number 0: not known, which is the rule for handlers without SA_SIGINFO
   Registers registers;
+};
+
+struct Instruction {
+  uint64_t address = 0;
+  std::string bytes;  // as they were in memory
+  std::string text;   // "mov dword ptr [rax], 3"; empty: they are no instruction
+};
+
+// Memory that an instruction names as an operand.
+struct MemoryAccess {
+  uint64_t address = 0, size = 0;
+  bool reads = false, writes = false;
+};
+
+// The instruction at which execution stood, and its neighbours.
+struct Disassembly {
+  std::vector<Instruction> instructions;  // ascending, without a gap
+  size_t current = 0;                     // index of the one that was being executed
+  std::vector<MemoryAccess> accesses;     // of that one, as far as they are certain
 };
 
 struct Frame {
@@ -52,6 +79,8 @@ struct Frame {
   std::vector<InlinedFunction> inlines;            // innermost first
   bool signal_frame = false;                       // the kernel's signal trampoline
   std::shared_ptr<const Interrupted> interrupted;  // of a signal frame; null: it could not be read
+  std::shared_ptr<const Disassembly>
+      disassembly;      // of a frame that a fault interrupted; null: no code, or no fault
   bool in_app = false;  // code of the program under test, not of a system package
 };
 

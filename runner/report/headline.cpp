@@ -16,6 +16,8 @@
 #include <optional>
 
 #include "runner/base/signal_names.h"
+#include "runner/report/explanation.h"
+#include "runner/report/regions.h"
 #include "runner/report/stack.h"
 #include "runner/report/text.h"
 #include "runner/report/words.h"
@@ -84,12 +86,17 @@ std::string address_in_words(uint64_t address) {
 }
 
 // "read-only memory of libx.so", "memory without access rights"; of the mapping at `address`.
-std::string memory_in_words(const RawCrash& raw, uint64_t address) {
-  const Mapping* mapping = mapping_at(raw.mappings, address);
+std::string memory_in_words(const CrashReport& report, uint64_t address) {
+  const Mapping* mapping = mapping_at(report.raw.mappings, address);
   if (!mapping) {
     return "";
   }
-  std::string text = !is_accessible(*mapping) ? "memory without access rights"
+  if (!is_accessible(*mapping) && mapping->path.empty()) {
+    const std::string region = region_in_words(report, address);
+    const std::string where = region == kNoAccess ? neighbour_in_words(report, address) : "";
+    return region + (where.empty() ? "" : ", " + where);
+  }
+  std::string text = !is_accessible(*mapping) ? kNoAccess
                      : mapping->writable      ? "writable memory"
                      : mapping->executable    ? "read-only code"
                                               : "read-only memory";
@@ -97,6 +104,13 @@ std::string memory_in_words(const RawCrash& raw, uint64_t address) {
     text += " of " + brief(base_name(mapping->path), kLongestName);
   }
   return text;
+}
+
+// Of an address that no pointer with a small offset could be.
+std::string neighbour(const CrashReport& report) {
+  const uint64_t address = report.raw.signal.fault_address;
+  const bool is_near_null = address < kNullPage || 0 - address < kNullPage;
+  return is_near_null ? "" : neighbour_in_words(report, address);
 }
 
 std::string in_parentheses(const std::string& text) {
@@ -149,10 +163,25 @@ std::string instruction_fetch_in_words(const CrashReport& report) {
   }
   const std::string jump = "jumped to " + address_in_words(signal.fault_address);
   if (signal.code == SEGV_MAPERR) {
-    return jump + ", where nothing is mapped";
+    return jump + ", where nothing is mapped" + in_parentheses(neighbour(report));
   }
   return jump + ", which is not executable" +
-         in_parentheses(memory_in_words(report.raw, signal.fault_address));
+         in_parentheses(memory_in_words(report, signal.fault_address));
+}
+
+// ", which it writes to", of the instruction that faulted; "" when it names no memory there or is not known.
+std::string access_in_words(const CrashReport& report) {
+  switch (fault_access(report)) {
+    case FaultAccess::read:
+      return ", which it reads";
+    case FaultAccess::write:
+      return ", which it writes to";
+    case FaultAccess::read_and_write:
+      return ", which it reads and writes";
+    case FaultAccess::unknown:
+      break;
+  }
+  return "";
 }
 
 // Of a code this build knows, its meaning, else its number.
@@ -179,13 +208,15 @@ std::string fault_in_words(const CrashReport& report) {
     return "stack overflow: the stack pointer left its mapping, at " + address;
   }
   if (signal.number == SIGSEGV && signal.code == SEGV_MAPERR) {
-    return "nothing is mapped at " + address;
+    return "nothing is mapped at " + address + in_parentheses(neighbour(report)) +
+           access_in_words(report);
   }
-  const std::string memory = memory_in_words(raw, signal.fault_address);
+  const std::string memory = memory_in_words(report, signal.fault_address);
   if (signal.number == SIGSEGV && signal.code == SEGV_ACCERR) {
-    return "the mapping does not permit the access to " + address + in_parentheses(memory);
+    return "the mapping does not permit the access to " + address + in_parentheses(memory) +
+           access_in_words(report);
   }
-  return meaning + ", " + address + in_parentheses(memory);
+  return meaning + ", " + address + in_parentheses(memory) + access_in_words(report);
 }
 
 // The kernel ends a process with SIGSEGV when execve(2) fails behind the point of no return (begin_new_exec(),

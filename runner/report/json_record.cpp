@@ -2,10 +2,14 @@
 #include <sys/wait.h>
 
 #include "runner/base/signal_names.h"
+#include "runner/report/explanation.h"
 #include "runner/report/headline.h"
 #include "runner/report/json_fields.h"
 #include "runner/report/json_report.h"
+#include "runner/report/regions.h"
+#include "runner/report/register_memory.h"
 #include "runner/report/stack.h"
+#include "runner/report/text.h"
 #include "runner/report/words.h"
 
 namespace crashcrawler {
@@ -23,6 +27,30 @@ const char* trust_name(Trust trust) {
       return "scan";
   }
   return "scan";
+}
+
+std::string access_name(FaultAccess access) {
+  switch (access) {
+    case FaultAccess::read:
+      return "read";
+    case FaultAccess::write:
+      return "write";
+    case FaultAccess::read_and_write:
+      return "read_write";
+    case FaultAccess::unknown:
+      break;
+  }
+  return "";
+}
+
+std::string hex_digits(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char byte : bytes) {
+    text += kDigits[static_cast<unsigned char>(byte) >> 4];
+    text += kDigits[static_cast<unsigned char>(byte) & 15];
+  }
+  return text;
 }
 
 Json exit_json(const RawCrash& raw) {
@@ -134,6 +162,7 @@ Json crash_info_json(const CrashReport& report) {
     json["crashing_thread"] = thread - report.backtrace.threads.data();
   }
   put(json, "exit", exit_json(report.raw));
+  put(json, "access", access_name(fault_access(report)));
   json["cause"] = cause_in_words(report);
   return json;
 }
@@ -213,10 +242,54 @@ Json process_json(const CrashReport& report) {
   return json;
 }
 
+Json source_json(const SourceText& source) {
+  Json json = Json::object();
+  json["first_line"] = source.first_line;
+  json["lines"] = Json::array();
+  for (const std::string& line : source.lines) {
+    json["lines"].push_back(printable(line, Lines::many));
+  }
+  if (source.newer_than_program) {
+    json["newer_than_program"] = true;
+  }
+  return json;
+}
+
+Json disassembly_json(const Disassembly& disassembly) {
+  Json all = Json::array();
+  for (const Instruction& instruction : disassembly.instructions) {
+    Json json = Json::object();
+    json["address"] = hex(instruction.address);
+    json["bytes"] = hex_digits(instruction.bytes);
+    put(json, "text", instruction.text);
+    if (all.size() == disassembly.current) {
+      json["current"] = true;
+    }
+    all.push_back(std::move(json));
+  }
+  return all;
+}
+
+Json memory_json(const CrashReport& report) {
+  Json all = Json::array();
+  for (const PointedMemory& pointed : pointed_memory(report)) {
+    Json json = Json::object();
+    json["address"] = hex(pointed.memory->address);
+    put(json, "region", region_in_words(report, pointed.memory->address));
+    json["bytes"] = hex_digits(pointed.memory->bytes);
+    json["registers"] = pointed.registers;
+    all.push_back(std::move(json));
+  }
+  return all;
+}
+
 void put_location(Json& json, const SourceLocation& location) {
   put(json, "file", location.file);
   put_positive(json, "line", location.line);
   put_positive(json, "column", location.column);
+  if (location.text) {
+    json["source"] = source_json(*location.text);
+  }
 }
 
 Json frame_json(const Frame& frame, size_t index, const std::vector<Module>& modules) {
@@ -249,6 +322,9 @@ Json frame_json(const Frame& frame, size_t index, const std::vector<Module>& mod
     inlines.push_back(std::move(entry));
   }
   put(json, "inlines", std::move(inlines));
+  if (frame.disassembly) {
+    put(json, "disassembly", disassembly_json(*frame.disassembly));
+  }
   return json;
 }
 
@@ -355,6 +431,7 @@ std::string crash_json(const CrashReport& report, const Session& session) {
   for (const ThreadBacktrace& thread : report.backtrace.threads) {
     json["threads"].push_back(thread_json(thread, report));
   }
+  put(json, "memory", memory_json(report));
   json["modules"] = Json::array();
   for (const Module& module : report.backtrace.modules) {
     json["modules"].push_back(module_json(module));

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "runner/base/signal_names.h"
+#include "runner/report/explanation.h"
 #include "runner/report/headline.h"
 #include "runner/report/stack.h"
 #include "runner/report/text.h"
@@ -313,7 +314,8 @@ std::string crash_text(const CrashReport& report, const Session& session) {
     text += "\n" + thread_title(*thread) +
             (raw.cause == Cause::timeout ? "\n" : ", which crashed\n") +
             stack_text(*thread, report.backtrace, directory, kCrashedRows) +
-            registers_text(*thread, raw.architecture);
+            source_section(report, directory) + instructions_section(report) +
+            registers_text(*thread, raw.architecture) + memory_section(report);
   } else {
     text += "\nNo stack is known.\n";
   }

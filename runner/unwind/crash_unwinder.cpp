@@ -1,9 +1,12 @@
 #include "runner/unwind/crash_unwinder.h"
 
+#include <algorithm>
 #include <csignal>
 #include <set>
 
+#include "runner/base/signal_names.h"
 #include "runner/unwind/address_space.h"
+#include "runner/unwind/disassembly.h"
 #include "runner/unwind/in_app.h"
 #include "runner/unwind/modules.h"
 #include "runner/unwind/register_set.h"
@@ -58,21 +61,52 @@ bool is_breakpoint(const RawSignal& signal) {
   return signal.number == SIGTRAP && signal.code == SI_KERNEL;
 }
 
+// Whether an instruction of the thread brought the signal about.
+bool stopped_at_instruction(const RawThread& thread, const RawCrash& crash) {
+  const int number = crash.signal.number;
+  return thread.at_fault || (thread.crashed && crash.cause != Cause::timeout && number != 0 &&
+                             is_core_signal(number) && !has_sender(number, crash.signal.code));
+}
+
+// The registers with which frames[i] was interrupted by a fault; null: it was not.
+const Registers* registers_at_fault(const RawThread& thread, const RawCrash& crash,
+                                    const StackWalk& walk, size_t i) {
+  if (i == 0) {
+    return stopped_at_instruction(thread, crash) ? &thread.registers : nullptr;
+  }
+  const Interrupted* interrupted = walk.frames[i - 1].interrupted.get();
+  const bool is_next = i != walk.elided_after || walk.elided_frames == 0;
+  if (!thread.crashed || !is_next || interrupted == nullptr) {
+    return nullptr;
+  }
+  const int number = interrupted->signal.number;  // 0: not known
+  return number == 0 || is_core_signal(number) ? &interrupted->registers : nullptr;
+}
+
+int64_t modified_ns_of(const RawCrash& crash, const std::string& path) {
+  const auto found = std::ranges::find(crash.mappings, path, &Mapping::path);
+  return found == crash.mappings.end() ? 0 : found->modified_ns;
+}
+
 // Half of the child's memory for mapped files, the rest for what is made of them.
 size_t image_budget(const UnwindLimits& limits) {
   return limits.memory / 2;
 }
 
-DebugFileSearch search_of(const UnwindLimits& limits) {
+DebugFileSearch search_of(const UnwindLimits& limits,
+                          const std::map<std::string, std::string>& fetched) {
   std::vector<std::string> roots = limits.debug_directories;
   roots.push_back("/usr/lib/debug");
-  return DebugFileSearch(std::move(roots));
+  return DebugFileSearch(std::move(roots), fetched);
 }
 
 }  // namespace
 
-CrashUnwinder::CrashUnwinder(const PinnedFiles& files, const UnwindLimits& limits)
-    : files_(files), limits_(limits), images_(files, image_budget(limits), search_of(limits)) {}
+CrashUnwinder::CrashUnwinder(const PinnedFiles& files, const UnwindLimits& limits,
+                             const std::map<std::string, std::string>& fetched)
+    : files_(files),
+      limits_(limits),
+      images_(files, image_budget(limits), search_of(limits, fetched)) {}
 
 Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
   images_.trim();
@@ -89,7 +123,8 @@ Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
     StackWalk walk =
         walk_stack(thread, crash.architecture, crash.stack_start, modules, memory, limits_.frames,
                    thread.crashed && is_breakpoint(crash.signal) ? 1 : 0);
-    for (const WalkedFrame& walked : walk.frames) {
+    for (size_t i = 0; i < walk.frames.size(); ++i) {
+      const WalkedFrame& walked = walk.frames[i];
       Frame frame = place(walked, modules);
       const LoadedModule* loaded = frame.module ? &modules.modules()[*frame.module] : nullptr;
       if (loaded != nullptr && loaded->image) {
@@ -101,8 +136,17 @@ Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
         backtrace.soft_errors.push_back(loaded->module.path + ": " + loaded->why_no_image +
                                         "; frames in it have no names");
       }
+      if (const Registers* registers = registers_at_fault(thread, crash, walk, i)) {
+        const bool has_name = !frame.function.empty() || !frame.raw_function.empty();
+        const std::optional<uint64_t> start =
+            has_name ? std::optional(walked.pc - frame.function_offset) : std::nullopt;
+        frame.disassembly = disassemble({walked.lookup, start, *registers}, crash, memory);
+      }
       frame.in_app = app.in_app(frame, loaded != nullptr ? &loaded->module : nullptr);
       result.frames.push_back(std::move(frame));
+    }
+    if (thread.crashed) {
+      quote_sources(result.frames, backtrace.modules, crash);
     }
     result.elided_frames = walk.elided_frames;
     result.elided_after = walk.elided_after;
@@ -113,6 +157,25 @@ Backtrace CrashUnwinder::unwind(const RawCrash& crash) {
     backtrace.threads.push_back(std::move(result));
   }
   return backtrace;
+}
+
+// Of the top frame, and of the first of the program's own: the one that a reader looks at is among them.
+void CrashUnwinder::quote_sources(std::vector<Frame>& frames, const std::vector<Module>& modules,
+                                  const RawCrash& crash) {
+  constexpr size_t kOwnFrames = 3;
+  size_t own = 0;
+  for (size_t i = 0; i < frames.size() && own < kOwnFrames; ++i) {
+    Frame& frame = frames[i];
+    own += frame.in_app ? 1 : 0;
+    if (i > 0 && !frame.in_app) {
+      continue;
+    }
+    const int64_t modified = frame.module ? modified_ns_of(crash, modules[*frame.module].path) : 0;
+    for (InlinedFunction& inlined : frame.inlines) {
+      inlined.location.text = sources_.around(inlined.location, modified);
+    }
+    frame.location.text = sources_.around(frame.location, modified);
+  }
 }
 
 Backtrace without_files(const RawCrash& crash, const PinnedFiles& files, const std::string& error) {

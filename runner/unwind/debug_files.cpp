@@ -75,6 +75,9 @@ std::optional<DebugFile> DebugFileSearch::find(Elf* elf, const std::string& buil
       candidates.push_back({root + folder + link, checksum});
     }
   }
+  if (const auto fetched = fetched_.find(build_id); fetched != fetched_.end()) {
+    candidates.push_back({fetched->second, std::nullopt});
+  }
   for (const Candidate& candidate : candidates) {
     if (candidate.path == path) {
       continue;

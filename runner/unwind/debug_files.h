@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,18 +24,21 @@ struct DebugFile {
 class DebugFileSearch {
  public:
   // `roots`: folders that are laid out like /usr/lib/debug, first to last.
-  explicit DebugFileSearch(std::vector<std::string> roots = {"/usr/lib/debug"})
-      : roots_(std::move(roots)) {}
+  // `fetched`: debug files by build-id, for what is nowhere below them.
+  explicit DebugFileSearch(std::vector<std::string> roots = {"/usr/lib/debug"},
+                           std::map<std::string, std::string> fetched = {})
+      : roots_(std::move(roots)), fetched_(std::move(fetched)) {}
 
   // The debug file of the ELF file `elf` that the process had at `path`. Tried in the order of gdb:
   // by build-id below the roots; then the name in .gnu_debuglink beside the file, in .debug beside
-  // it, and below the roots. A file counts only when its build-id agrees, or, where one of the two
+  // it, and below the roots; last what was fetched. A file counts only when its build-id agrees, or, where one of the two
   // has none, the checksum of .gnu_debuglink.
   std::optional<DebugFile> find(Elf* elf, const std::string& build_id,
                                 const std::string& path) const;
 
  private:
   std::vector<std::string> roots_;
+  std::map<std::string, std::string> fetched_;
 };
 
 // The folder, with its slash, from which libdw (libdw_find_split_unit.c, dwarf_getalt.c of elfutils) counts relative names

@@ -18,6 +18,9 @@ struct UnwindLimits {
   size_t memory = size_t{4} << 30;     // bytes of address space beyond what the child inherits
   std::vector<std::string>
       debug_directories;  // to look for separate debug files before /usr/lib/debug
+  bool debuginfod =
+      false;  // ask the servers of DEBUGINFOD_URLS for the debug files that are missing
+  std::chrono::seconds debuginfod_per_file{10}, debuginfod_in_all{60};
   // files and sources below these are the program's own code (in_app)
   std::vector<std::string> app_directories;
 };

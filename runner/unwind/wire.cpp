@@ -127,11 +127,39 @@ class Reader {
   bool failed_ = false;
 };
 
+// What a pointer that may be null points to.
+template <typename Stream, typename T, typename Fields>
+void optional_fields(Stream& stream, const std::shared_ptr<const T>& value,
+                     const Fields& fields) requires std::is_same_v<Stream, Writer> {
+  const bool is_known = value != nullptr;
+  stream.integer(is_known);
+  if (is_known) {
+    fields(*value);
+  }
+}
+
+template <typename Stream, typename T, typename Fields>
+void optional_fields(Stream& stream, std::shared_ptr<const T>& value,
+                     const Fields& fields) requires std::is_same_v<Stream, Reader> {
+  bool is_known = false;
+  stream.integer(is_known);
+  if (is_known) {
+    const auto read = std::make_shared<T>();
+    fields(*read);
+    value = read;
+  }
+}
+
 template <typename Stream, typename Value>
 void location_fields(Stream& stream, Value& location) {
   stream.text(location.file);
   stream.integer(location.line);
   stream.integer(location.column);
+  optional_fields(stream, location.text, [&](auto& text) {
+    stream.integer(text.first_line);
+    stream.list(text.lines, [&](auto& line) { stream.text(line); });
+    stream.integer(text.newer_than_program);
+  });
 }
 
 template <typename Stream, typename Value>
@@ -160,6 +188,22 @@ void interrupted_fields(Stream& stream, Value& interrupted) {
 }
 
 template <typename Stream, typename Value>
+void disassembly_fields(Stream& stream, Value& disassembly) {
+  stream.list(disassembly.instructions, [&](auto& instruction) {
+    stream.number(instruction.address);
+    stream.text(instruction.bytes);
+    stream.text(instruction.text);
+  });
+  stream.number(disassembly.current);
+  stream.list(disassembly.accesses, [&](auto& access) {
+    stream.number(access.address);
+    stream.number(access.size);
+    stream.integer(access.reads);
+    stream.integer(access.writes);
+  });
+}
+
+template <typename Stream, typename Value>
 void frame_fields(Stream& stream, Value& frame) {
   stream.integer(frame.trust);
   stream.number(frame.instruction_addr);
@@ -180,17 +224,10 @@ void frame_fields(Stream& stream, Value& frame) {
     location_fields(stream, inlined.location);
   });
   stream.integer(frame.signal_frame);
-  bool is_known = frame.interrupted != nullptr;
-  stream.integer(is_known);
-  if constexpr (std::is_const_v<Value>) {
-    if (is_known) {
-      interrupted_fields(stream, *frame.interrupted);
-    }
-  } else if (is_known) {
-    auto interrupted = std::make_shared<Interrupted>();
-    interrupted_fields(stream, *interrupted);
-    frame.interrupted = std::move(interrupted);
-  }
+  optional_fields(stream, frame.interrupted,
+                  [&](auto& interrupted) { interrupted_fields(stream, interrupted); });
+  optional_fields(stream, frame.disassembly,
+                  [&](auto& disassembly) { disassembly_fields(stream, disassembly); });
   stream.integer(frame.in_app);
 }
 
@@ -229,7 +266,9 @@ bool makes_sense(const Backtrace& backtrace) {
     }
     for (const Frame& frame : thread.frames) {
       if (frame.trust < Trust::context || frame.trust > Trust::scan ||
-          (frame.module && *frame.module >= backtrace.modules.size())) {
+          (frame.module && *frame.module >= backtrace.modules.size()) ||
+          (frame.disassembly &&
+           frame.disassembly->current >= frame.disassembly->instructions.size())) {
         return false;
       }
     }

@@ -25,6 +25,7 @@ MAY_INCLUDE = {
 HOMES = [
     ("libbpf", r"bpf/(?!crash_event\.h)|crash_probe\.skel\.h", r"PkgConfig::LIBBPF|crashcrawler_bpf", ("capture/probe",)),
     ("libdw", r"elfutils/|dwarf\.h", r"PkgConfig::LIBDW", ("unwind",)),
+    ("capstone", r"capstone/", r"PkgConfig::CAPSTONE", ("unwind",)),
     ("liblzma", r"lzma\.h", r"PkgConfig::LIBLZMA", ("unwind",)),
     ("libzstd", r"zstd\.h", r"PkgConfig::LIBZSTD", ("unwind",)),
     ("libiberty", r"libiberty/", r"Iberty::iberty", ("unwind",)),
@@ -39,7 +40,7 @@ HOMES = [
 
 # base and model know the standard library and the system, nothing else.
 OUTSIDE_LIBRARY = re.compile(
-    r"(bpf|elfutils|boost|CLI|spdlog|fmt|nlohmann|gtest|gmock)/|(lib|g)elf\.h|dwarf\.h|tinyxml2\.h|xxhash\.h|lzma\.h|zstd\.h|"
+    r"(bpf|elfutils|boost|CLI|spdlog|fmt|nlohmann|gtest|gmock)/|(lib|g)elf\.h|dwarf\.h|tinyxml2\.h|xxhash\.h|lzma\.h|zstd\.h|capstone/|"
     r"libiberty/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

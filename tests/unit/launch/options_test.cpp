@@ -108,6 +108,8 @@ TEST(Options, AreTaken) {
 TEST(Options, ARunIsRecordedOrReplayed) {
   EXPECT_THAT(parsed({"--debug-dir", "a", "--debug-dir", "/b c", "--", "x"}).debug_directories,
               ElementsAre("a", "/b c"));
+  EXPECT_FALSE(parsed({"--", "x", "--debuginfod"}).debuginfod);
+  EXPECT_TRUE(parsed({"--debuginfod", "--", "x"}).debuginfod);
   const RunOptions recorded = parsed({"--record", "some file", "--", "x", "--replay", "y"});
   EXPECT_EQ(recorded.record_file, "some file");
   EXPECT_EQ(recorded.replay_file, "");

@@ -35,6 +35,9 @@ Backtrace full_backtrace() {
   interrupted.registers.rip = 0x401000;
   interrupted.registers.gs_base = 2;
   frame.interrupted = std::make_shared<const Interrupted>(interrupted);
+  frame.disassembly = std::make_shared<const Disassembly>(
+      Disassembly{{{0x401000, "\x90", "nop"}, {0x401001, "\xff", ""}}, 1, {{8, 4, true, false}}});
+  frame.location.text = std::make_shared<const SourceText>(SourceText{41, {"a", "b", "c"}, true});
   frame.in_app = true;
   thread.frames = {frame, Frame{}};
   backtrace.threads = {thread, ThreadBacktrace{}};
@@ -59,6 +62,12 @@ void expect_same(const SourceLocation& a, const SourceLocation& b) {
   EXPECT_EQ(a.file, b.file);
   EXPECT_EQ(a.line, b.line);
   EXPECT_EQ(a.column, b.column);
+  ASSERT_EQ(a.text == nullptr, b.text == nullptr);
+  if (a.text) {
+    EXPECT_EQ(a.text->first_line, b.text->first_line);
+    EXPECT_EQ(a.text->lines, b.text->lines);
+    EXPECT_EQ(a.text->newer_than_program, b.text->newer_than_program);
+  }
 }
 
 TEST(Wire, brings_everything_over) {
@@ -103,6 +112,19 @@ TEST(Wire, brings_everything_over) {
   EXPECT_EQ(b.frames[0].interrupted->registers.rip, 0x401000u);
   EXPECT_EQ(b.frames[0].interrupted->registers.gs_base, 2u);
   EXPECT_EQ(b.frames[1].interrupted, nullptr);
+  ASSERT_NE(b.frames[0].disassembly, nullptr);
+  const Disassembly& code = *b.frames[0].disassembly;
+  ASSERT_EQ(code.instructions.size(), 2u);
+  EXPECT_EQ(code.instructions[0].address, 0x401000u);
+  EXPECT_EQ(code.instructions[0].bytes, "\x90");
+  EXPECT_EQ(code.instructions[0].text, "nop");
+  EXPECT_EQ(code.current, 1u);
+  ASSERT_EQ(code.accesses.size(), 1u);
+  EXPECT_EQ(code.accesses[0].address, 8u);
+  EXPECT_EQ(code.accesses[0].size, 4u);
+  EXPECT_TRUE(code.accesses[0].reads);
+  EXPECT_FALSE(code.accesses[0].writes);
+  EXPECT_EQ(b.frames[1].disassembly, nullptr);
   EXPECT_EQ(b.frames[1].module, std::nullopt);
   ASSERT_EQ(got->modules.size(), 2u);
   EXPECT_EQ(got->modules[1].path, sent.modules[1].path);
