@@ -23,7 +23,8 @@ namespace {
 constexpr size_t kMostInflated = size_t{512} << 20;  // of one file
 constexpr uint64_t kMostMemoryOfXz = uint64_t{128} << 20;
 constexpr size_t kGrowth = 1u << 20;
-constexpr uint64_t kMostOfDeflate = 1032;  // bytes that one byte can become (RFC 1951: 258 in 2 bits)
+constexpr uint64_t kMostOfDeflate =
+    1032;                      // bytes that one byte can become (RFC 1951: 258 in 2 bits)
 constexpr uint32_t kZstd = 2;  // ELFCOMPRESS_ZSTD, which the elf.h of glibc 2.36 lacks
 
 Result<std::string> inflate_xz(std::string_view packed) {
@@ -55,9 +56,9 @@ Result<std::string> inflate_xz(std::string_view packed) {
 // Nobody asks these where a function or a line is, and .debug_loclists alone may be a seventh of all.
 bool is_needed(std::string_view name) {
   static constexpr std::string_view kNotNeeded[] = {
-      ".debug_gnu_pubnames", ".debug_gnu_pubtypes", ".debug_loc",      ".debug_loclists",
-      ".debug_macinfo",      ".debug_macro",        ".debug_pubnames", ".debug_pubtypes",
-      ".debug_names"};
+      ".debug_gnu_pubnames", ".debug_gnu_pubtypes", ".debug_loc",
+      ".debug_loclists",     ".debug_macinfo",      ".debug_macro",
+      ".debug_pubnames",     ".debug_pubtypes",     ".debug_names"};
   return std::ranges::find(kNotNeeded, name) == std::end(kNotNeeded);
 }
 
@@ -148,8 +149,7 @@ Result<void> Inflater<Ehdr, Shdr, Chdr>::plan() {
       section.sh_type = section.sh_type == SHT_NULL ? SHT_NULL : SHT_NOBITS;
       continue;
     }
-    if (section.sh_offset > bytes_.size() ||
-        bytes_.size() - section.sh_offset < section.sh_size) {
+    if (section.sh_offset > bytes_.size() || bytes_.size() - section.sh_offset < section.sh_size) {
       return broken("one lies outside the file");
     }
     Piece piece{i, bytes_.substr(section.sh_offset, section.sh_size), 0, size_};

@@ -176,6 +176,12 @@ DebugInfo::Unit* DebugInfo::unit_at(const Dwarf_Die& die) {
   Dwarf_Die copy = die;
   const auto [unit, is_new] = units_.try_emplace(dwarf_dieoffset(&copy), Unit{die, die, {}});
   if (is_new) {
+    Dwarf_Lines* lines = nullptr;
+    size_t count = 0;
+    if (dwarf_hasattr(&copy, DW_AT_stmt_list) != 0 &&
+        dwarf_getsrclines(&copy, &lines, &count) != 0) {
+      complain("a line table is damaged");
+    }
     unit->second.tree = tree_of(die);
   }
   return &unit->second;
@@ -195,14 +201,20 @@ Dwarf_Die DebugInfo::tree_of(const Dwarf_Die& unit) {
   const char* name = string_attribute(&die, is_new ? DW_AT_dwo_name : DW_AT_GNU_dwo_name);
   const char* directory = string_attribute(&die, DW_AT_comp_dir);
   if (!leads_to_file(folder_, nullptr, name) || !leads_to_file(folder_, directory, name)) {
-    complaint_ = std::string("what lies at ") + name + ", where its debug information is said to be, is no file";
+    complaint_ = std::string("what lies at ") + name +
+                 ", where its debug information is said to be, is no file";
     return unit;
   }
   Dwarf_Die split{};
-  const bool found = dwarf_cu_info(unit.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr,
-                                   nullptr) == 0 &&
-                     dwarf_tag(&split) == DW_TAG_compile_unit;
+  const bool found =
+      dwarf_cu_info(unit.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+      dwarf_tag(&split) == DW_TAG_compile_unit;
   return found ? split : unit;
+}
+
+// To be called when libdw has just said that something is wrong.
+void DebugInfo::complain(const char* what) {
+  complaint_ = std::string(what) + ": " + dwarf_errmsg(-1);
 }
 
 void DebugInfo::map_all_units() {
@@ -214,7 +226,11 @@ void DebugInfo::map_all_units() {
   Dwarf_Die die;
   for (size_t i = 0; i < kMostUnits; ++i) {
     Dwarf_CU* next = nullptr;
-    if (dwarf_get_units(dwarf_, unit, &next, nullptr, nullptr, &die, nullptr) != 0) {
+    const int got = dwarf_get_units(dwarf_, unit, &next, nullptr, nullptr, &die, nullptr);
+    if (got < 0) {
+      complain("its debug information is damaged");
+    }
+    if (got != 0) {
       break;
     }
     unit = next;

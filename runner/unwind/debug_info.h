@@ -57,6 +57,7 @@ class DebugInfo {
   void describe(Unit& unit, const Range& function, uint64_t address, DebugLocation& result);
 
   Dwarf_Die tree_of(const Dwarf_Die& unit);
+  void complain(const char* what);
 
   Dwarf* dwarf_;
   std::string folder_, complaint_;

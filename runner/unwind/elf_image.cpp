@@ -196,11 +196,15 @@ void ElfImage::find_debug_information() {
     debug_folder_ = folder_of(elsewhere ? debug_file_->fd.get() : fd_);
   }
   dwarf_ = begin_dwarf(elf);
+  if (!dwarf_ && complaint_.empty() && has_section(elf, ".debug_info")) {
+    complaint_ = std::string("its debug information cannot be read: ") + dwarf_errmsg(-1);
+  }
   const char* common = nullptr;  // file of dwz
   const void* id = nullptr;
   if (dwarf_ && dwelf_dwarf_gnu_debugaltlink(dwarf_.get(), &common, &id) > 0 &&
       !leads_to_file(debug_folder_, nullptr, common)) {
-    complaint_ = std::string("what lies at ") + common + ", which its debug information leads to, is no file";
+    complaint_ = std::string("what lies at ") + common +
+                 ", which its debug information leads to, is no file";
     dwarf_.reset();
   }
 }

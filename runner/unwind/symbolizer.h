@@ -27,8 +27,7 @@ struct ResolvedAddress {
 class Symbolizer {
  public:
   // `debug_file`, `mini_debug_file` and `dwarf` may be null. `folder`: of the file that `dwarf` reads, see folder_of().
-  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, Dwarf* dwarf,
-             std::string folder = "")
+  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, Dwarf* dwarf, std::string folder = "")
       : symbols_({elf, debug_file}, mini_debug_file), debug_info_(dwarf, std::move(folder)) {}
 
   // Stays valid until the next call.

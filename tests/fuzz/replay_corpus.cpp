@@ -23,7 +23,8 @@ int main(int count, char** arguments) {
         std::cerr << bytes.error().message << "\n";
         return 1;
       }
-      std::cout << entry.path().string() << std::endl;  // before it: the last line names the one that crashed
+      std::cout << entry.path().string()
+                << std::endl;  // before it: the last line names the one that crashed
       run(*bytes);
       run(bytes->substr(0, bytes->size() / 2));
       for (size_t at = 0; at < bytes->size(); at += bytes->size() / 64 + 1) {

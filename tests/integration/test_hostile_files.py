@@ -133,6 +133,10 @@ DAMAGES = {
 TOLD = {
     "section headers outside of the file": "a section header lies outside the file",
     "sections of an absurd size when inflated": "compressed sections:",
+    ".debug_info turned": "its debug information",
+    ".debug_info: an absurd length": "its debug information",
+    ".debug_line turned": "a line table is damaged",
+    ".debug_line: an absurd length": "a line table is damaged",
 }
 
 

@@ -203,7 +203,8 @@ TEST(InflatedDebugFile, does_not_believe_sizes) {
   const std::string content(1000, 'x');
   for (const uint64_t claimed : {uint64_t{999}, uint64_t{1001}}) {
     std::string bytes = one_section(content, claimed);
-    EXPECT_THAT(error_of(inflated_debug_file(elf_in(bytes).get(), bytes)), HasSubstr("one cannot be"));
+    EXPECT_THAT(error_of(inflated_debug_file(elf_in(bytes).get(), bytes)),
+                HasSubstr("one cannot be"));
   }
   for (const uint64_t claimed : {uint64_t{1} << 40, ~uint64_t{0}}) {
     std::string bytes = one_section(content, claimed);

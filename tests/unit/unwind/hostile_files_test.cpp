@@ -173,11 +173,13 @@ TEST_F(HostileFiles, that_were_cut_off) {
 // back to where one came from.
 TEST_F(HostileFiles, with_absurd_numbers_in_the_sections_that_are_read) {
   static constexpr std::string_view kRead[] = {
-      ".eh_frame",        ".eh_frame_hdr",      ".debug_frame",     ".debug_info",
-      ".debug_line",      ".debug_abbrev",      ".debug_aranges",   ".debug_str_offsets",
-      ".debug_rnglists",  ".debug_addr",        ".debug_line_str",  ".gnu_debugdata",
-      ".gnu_debugaltlink", ".note.gnu.build-id", ".note.package",    ".gnu.version_d",
-      ".dynamic",         ".symtab",            ".debug_ranges"};
+      ".eh_frame",         ".eh_frame_hdr",      ".debug_frame",
+      ".debug_info",       ".debug_line",        ".debug_abbrev",
+      ".debug_aranges",    ".debug_str_offsets", ".debug_rnglists",
+      ".debug_addr",       ".debug_line_str",    ".gnu_debugdata",
+      ".gnu_debugaltlink", ".note.gnu.build-id", ".note.package",
+      ".gnu.version_d",    ".dynamic",           ".symtab",
+      ".debug_ranges"};
   static constexpr uint64_t kNumbers[] = {0, 1, 0x7fffffff, 0xffffffff, 0xfffffff0, ~uint64_t{0}};
   size_t sections = 0;
   for (const char* name :
@@ -208,9 +210,9 @@ TEST_F(HostileFiles, that_lead_to_a_fifo) {
   const tests::TemporaryFolder folder;
   const std::string fifo = folder.path() + "/f";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  for (const auto& [name, target] :
-       {std::pair{"split", "split-stacks.dwo"}, {"split_dwarf4", "split_dwarf4-stacks.dwo"},
-        {"dwz", "dwz_common"}}) {
+  for (const auto& [name, target] : {std::pair{"split", "split-stacks.dwo"},
+                                     {"split_dwarf4", "split_dwarf4-stacks.dwo"},
+                                     {"dwz", "dwz_common"}}) {
     if (::access(program(name).c_str(), R_OK) != 0) {
       continue;  // dwz is not everywhere
     }
