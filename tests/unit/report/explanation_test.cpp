@@ -195,7 +195,7 @@ TEST_F(Explanation, IsInTheRecordForPrograms) {
   report_.raw.memory = {{kHeap, "\x01\xff"}};
   const std::string json = crash_json(report_, quiet_session());
   EXPECT_THAT(json, HasSubstr("\"access\": \"write\""));
-  EXPECT_THAT(json, HasSubstr("\"text\": \"mov [rdi], eax\",\n      \"current\": true"));
+  EXPECT_THAT(json, HasSubstr("\"text\": \"mov [rdi], eax\",\n       \"current\": true"));
   EXPECT_THAT(json, HasSubstr("\"first_line\": 11"));
   EXPECT_THAT(json, HasSubstr("b\\\\x01"));
   EXPECT_THAT(json, HasSubstr("\"bytes\": \"01ff\""));
