@@ -9,12 +9,12 @@
 namespace crashcrawler {
 
 struct Mount {
-  uint64_t id = 0;  // as statx(2) has it in stx_mnt_id
   std::string mount_point;
   std::string
       root;  // the directory (or file) of the file system that is mounted, "/" for all of it
   std::string type;
   uint32_t device_major = 0, device_minor = 0;
+  uint64_t id = 0;  // as statx(2) has it in stx_mnt_id
 };
 
 // All mounts in the text of a mountinfo file, in its order. Lines that say nothing are left out.
