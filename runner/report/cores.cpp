@@ -1,7 +1,7 @@
 // A crash that repeats itself ten thousand times needs no ten thousand cores, and making them would take longer than the
 // run. So it is decided before anything is made: of each distinct crash the newest few. They are written in turns, the
 // newest of every distinct crash first, then the second newest; when the room is used up, the oldest of what is repeated
-// has none, and then the oldest at all.
+// has none, and then the oldest at all. Nobody debugs a death on purpose: those have none.
 #include "runner/report/cores.h"
 
 #include <fmt/format.h>
@@ -37,7 +37,7 @@ std::string sha256(std::string_view bytes) {
   return text;
 }
 
-// All crashes, the most wanted first; `rank`: how many newer ones of the same crash there are.
+// All unexpected crashes, the most wanted first; `rank`: how many newer ones of the same crash there are.
 struct Candidate {
   size_t rank;
   CrashReport* report;
@@ -47,6 +47,9 @@ std::vector<Candidate> candidates(std::vector<CrashReport>& crashes) {
   std::map<std::pair<std::string, std::string>, size_t> seen;
   std::vector<Candidate> all;
   for (auto report = crashes.rbegin(); report != crashes.rend(); ++report) {
+    if (!is_unexpected(*report)) {
+      continue;
+    }
     const Signature& signature = report->signature;
     const size_t rank = signature.hash.empty() ? 0 : seen[{signature.algorithm, signature.hash}]++;
     all.push_back({rank, &*report});

@@ -37,6 +37,7 @@ class Crash:
     frames: tuple
     signal: str = "SIGSEGV"
     followed_by: str | None = None
+    test: tuple = (None, None, None)  # framework, suite and name of the test that was running
 
     def is_told_by(self, crash):
         info = crash["crash_info"]
@@ -93,6 +94,7 @@ SCORE_TEST = {name: PROGRAMS / name / "score_test"
 BOOST_JUNIT = ("--logger=JUNIT,all,junit.xml",)
 PYTEST_JUNIT = ("--junitxml=junit.xml",)
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", HERE / "pytest" / "test_score.py", "-k"]
+PYTEST_SUITE = "tests.frameworks.pytest.test_score"  # below the folder that is pytest's rootdir
 PYTEST_ENVIRONMENT = {"SCORE_LIBRARY": str(PROGRAMS / "pytest" / "libscore.so"),
                       "SCORE_PROGRAM": str(PROGRAMS / "pytest" / "score")}
 JVM = ["/usr/bin/java", "-XX:TieredStopAtLevel=1", "-cp", PROGRAMS / "jvm"]
@@ -102,16 +104,18 @@ NULL_WRITE = "a test writes through null"
 FRAMEWORKS = {
     "gtest": Framework("GoogleTest", "libgtest-dev", 3, (SCORE_TEST["gtest"],), (
         Case(NULL_WRITE, [SCORE_TEST["gtest"]], 139, r"\[ RUN      \] Score.is_saved",
-             Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody")), ("--gtest_output=xml:junit.xml",)),
+             Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody"), test=("googletest", "Score", "is_saved")), ("--gtest_output=xml:junit.xml",)),
     )),
     "catch2": Framework("Catch2", "catch2", 3, (SCORE_TEST["catch2"],), (
         Case(NULL_WRITE, [SCORE_TEST["catch2"]], 139, "SIGSEGV - Segmentation violation signal",
-             Crash("handled_signal", (*OWN_FRAMES, "Catch::RunContext::runTest"), followed_by="SIGSEGV"),
+             Crash("handled_signal", (*OWN_FRAMES, "Catch::RunContext::runTest"), followed_by="SIGSEGV",
+                   test=("catch2", None, "score is saved")),
              ("-r", "junit", "-o", "junit.xml")),
     )),
     "doctest": Framework("doctest", "doctest-dev", 3, (SCORE_TEST["doctest"],), (
         Case(NULL_WRITE, [SCORE_TEST["doctest"]], 139, "test case CRASHED: SIGSEGV - Segmentation violation signal",
-             Crash("handled_signal", (*OWN_FRAMES, "doctest::Context::run"), followed_by="SIGSEGV"),
+             Crash("handled_signal", (*OWN_FRAMES, "doctest::Context::run"), followed_by="SIGSEGV",
+                   test=("doctest", None, "score is saved")),
              ("-r=junit", "-o=junit.xml")),
     )),
     "boost_test": Framework("Boost.Test", "libboost-test-dev", 2, (SCORE_TEST["boost_test"],), (
@@ -123,22 +127,24 @@ FRAMEWORKS = {
                  "report says so in `soft_errors`. Elsewhere it shows `write_through_null`, without its callers; "
                  "`--catch_system_errors=no` shows those, too."),
         Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], "--catch_system_errors=no"], 139,
-             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT),
+             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method"), test=("boost.test", None, "is_saved")), BOOST_JUNIT),
     )),
     "pytest": Framework("pytest", "python3-pytest", 3, (pathlib.Path("/usr/lib/python3/dist-packages/pytest"),), (
         Case(NULL_WRITE + ", in a C library", [*PYTEST, "test_is_the_best or test_is_saved_in_library"], 139,
              "Fatal Python error: Segmentation fault",
-             Crash("handled_signal", (*OWN_FRAMES, "_PyEval_EvalFrameDefault"), followed_by="SIGSEGV"),
+             Crash("handled_signal", (*OWN_FRAMES, "_PyEval_EvalFrameDefault"), followed_by="SIGSEGV",
+                   test=("pytest", PYTEST_SUITE, "test_is_saved_in_library")),
              PYTEST_JUNIT, limit="Python functions have no names here; pytest prints them.",
              environment=PYTEST_ENVIRONMENT),
         Case("a test starts a program that writes through null, and does not look at how that ended",
              [*PYTEST, "test_is_saved_by_program"], 0, "1 passed",
-             Crash("signal", (*OWN_FRAMES, "main")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
+             Crash("signal", (*OWN_FRAMES, "main"), test=("pytest", PYTEST_SUITE, "test_is_saved_by_program")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
     )),
     "rust": Framework("Rust test", "rustc", 3, (SCORE_TEST["rust"],), (
         Case(NULL_WRITE, [SCORE_TEST["rust"], "is_", "--test-threads=1"], 139,
              r"test is_saved \.\.\.",
-             Crash("signal", tuple("score_test::" + name for name in (*OWN_FRAMES, "is_saved")))),
+             Crash("signal", tuple("score_test::" + name for name in (*OWN_FRAMES, "is_saved")),
+                   test=("rust", "score_test", "is_saved"))),
         Case("a test panics", [SCORE_TEST["rust"], "panics"], 101, r"test panics \.\.\. FAILED",
              limit="No crash: a panic is a failed test."),
     )),
@@ -151,7 +157,8 @@ FRAMEWORKS = {
         Case("a test writes through nil, `GOTRACEBACK=crash`", [SCORE_TEST["go"], "-test.run=TestIs"], 134,
              r"\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0",
              Crash("handled_signal", ("runtime.raise", "runtime.sigpanic", "score.writeThroughNil", "score.saveScore",
-                                      "score.finishGame"), signal="SIGABRT", followed_by="SIGABRT"),
+                                      "score.finishGame"), signal="SIGABRT", followed_by="SIGABRT",
+                   test=("go", "score", "TestIsSaved")),
              environment={"GOTRACEBACK": "crash"}, same_until="\ngoroutine "),
     )),
     "jvm": Framework("OpenJDK", "openjdk-17-jre-headless", 1, (PROGRAMS / "jvm" / "Score.class", JVM_LIBRARY), (
@@ -309,6 +316,13 @@ class FrameworkTest(unittest.TestCase):
                 else:
                     told = [(crash["crash_info"], function_names(crash)) for crash in run.crashes]
                     self.assertTrue(run.is_true(), told)
+
+    def test_which_test(self):
+        for run in self.runs:
+            if run.is_true() and run.crashes:
+                with self.subTest(run.case.what):
+                    test = run.crashes[0]["test"]
+                    self.assertEqual(tuple(map(test.get, ("framework", "suite", "name"))), run.case.truth.test, test)
 
     def test_report(self):
         for run in self.runs:

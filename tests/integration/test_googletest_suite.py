@@ -1,7 +1,10 @@
 """Real input: GoogleTest's own test suite, whose death tests kill dozens of processes.
 
     test_googletest_suite.py build   configures and builds it below the build folder; does nothing the second time
-    test_googletest_suite.py         runs it bare, wrapped, and wrapped with strace(1) as an independent witness
+    test_googletest_suite.py         runs it bare, wrapped, wrapped with strace(1) as an independent witness, and with a
+                                     write through null in one of its tests
+
+All that dies in it does so on purpose, except for that one.
 
 The witness: strace follows every process of the suite and writes "+++ killed by SIGSEGV +++" for each that dies of a
 signal. It learns that from ptrace(2), the probe from tracepoints and a ring buffer, so what both say is right. ptrace
@@ -24,6 +27,11 @@ SOURCE = pathlib.Path("/usr/src/googletest")
 SUITE = harness.BUILD / "googletest-suite"
 CORE_SIGNALS = {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ",
                 "SIGSYS"}
+DEATHS = 76  # of version 1.12.1
+# Where the null write goes: its program has death tests, too.
+INJECTED = "googletest-test-part-test"
+INJECTED_AT = "TEST_F(TestPartResultTest, ConstructorWorks) {\n"
+NULL_WRITE = "  *static_cast<int* volatile>(nullptr) = 42;\n"
 CTEST = ["ctest", "--test-dir", str(SUITE), "-j2"]
 
 
@@ -34,6 +42,24 @@ def build():
         subprocess.run(["cmake", "-S", SOURCE, "-B", SUITE, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
                         "-Dgtest_build_tests=ON", "-Dgmock_build_tests=ON"], check=True)
     subprocess.run(["ninja", "-C", SUITE, "-j2"], check=True)
+
+
+def build_injected(folder):
+    """INJECTED with a write through null in one of its tests, and a build folder whose ctest runs that instead."""
+    text = (SOURCE / "googletest" / "test" / f"{INJECTED}.cc").read_text()
+    if INJECTED_AT not in text:
+        raise AssertionError(f"{INJECTED}.cc of this version has no {INJECTED_AT.strip()}")
+    source, program = folder / f"{INJECTED}.cc", folder / INJECTED
+    source.write_text(text.replace(INJECTED_AT, INJECTED_AT + NULL_WRITE))
+    include = SOURCE / "googletest"
+    subprocess.run(["g++", "-std=c++14", "-g", f"-I{include}", f"-I{include / 'include'}", source, "-o", program,
+                    SUITE / "lib" / "libgtest_main.a", SUITE / "lib" / "libgtest.a", "-pthread"], check=True)
+    tests = folder / "tests"
+    for original in SUITE.glob("**/CTestTestfile.cmake"):
+        copy = tests / original.relative_to(SUITE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(original.read_text().replace(f'"{SUITE}/googletest/{INJECTED}"', f'"{program}"'))
+    return ["ctest", "--test-dir", str(tests), "-j2"], program
 
 
 def results(junit):
@@ -77,11 +103,13 @@ class GoogleTestSuite(unittest.TestCase):
         cls.bare_status = subprocess.run([*CTEST, "--output-junit", junit], stdout=subprocess.DEVNULL).returncode
         cls.bare_results = results(junit)
 
-    def wrapped(self, command, junit):
-        """Runs under the wrapper; returns the report after the checks that hold for every run."""
-        outcome = harness.run([*command, "--output-junit", junit], self.folder, "--fail-on=never")
-        self.assertEqual(outcome.status, self.bare_status, outcome.stderr)
-        self.assertEqual(results(junit), self.bare_results)
+    def wrapped(self, command, junit, status=None, also=None):
+        """Runs under the wrapper; returns the report after the checks that hold for every run. `also`: results that are
+        others than without us."""
+        outcome = harness.run([*command, "--output-junit", junit], self.folder)
+        self.assertEqual(outcome.status, self.bare_status if status is None else status, outcome.stderr)
+        self.assertEqual(results(junit), {**self.bare_results, **(also or {})})
+        self.outcome = outcome
         report = outcome.report()
         harness.validate(report)
         health = report["collector"]["health"]
@@ -96,7 +124,37 @@ class GoogleTestSuite(unittest.TestCase):
         report = self.wrapped(CTEST, self.folder / "wrapped.xml")
         print(f"\n{len(self.bare_results)} tests, ctest status {self.bare_status}, "
               f"{len(report['crashes'])} crashes, {report['counts']['unique']} different", flush=True)
-        self.assertGreater(len(report["crashes"]), 0)
+        self.assert_all_on_purpose(report["crashes"])
+        self.assertIn(f"0 crashes and {DEATHS} deaths on purpose", self.outcome.stderr)
+        self.assertEqual(self.errors(), [])
+
+    def assert_all_on_purpose(self, crashes):
+        self.assertEqual([(c["id"], c["soft_errors"]) for c in crashes if not c["crash_info"]["expected"]], [])
+        self.assertEqual(len(crashes), DEATHS)
+        for crash in crashes:
+            self.assertTrue(crash["crash_info"]["expected_reason"], crash["id"])
+            self.assertEqual(crash["test"]["runner"], "ctest", crash["id"])
+            self.assertIn(crash["test"]["runner_name"], self.bare_results)
+
+    def errors(self):
+        """(class, test) of every testcase of our own file with an error."""
+        root = xml.etree.ElementTree.parse(self.outcome.output_dir / "junit.xml").getroot()
+        return [(case.get("classname"), case.get("name")) for case in root.iter("testcase")
+                if case.find("error") is not None]
+
+    def test_one_real_crash_among_them(self):
+        if not shutil.which("g++"):
+            self.skipTest("g++ is not installed")
+        with harness.TemporaryFolder() as folder:
+            command, program = build_injected(folder)
+            report = self.wrapped(command, self.folder / "injected.xml", status=8, also={INJECTED: "fail"})
+        real = [crash for crash in report["crashes"] if crash["process"].get("executable", {}).get("path") == str(program)
+                and not crash["crash_info"]["expected"]]
+        self.assertEqual(len(real), 1)
+        self.assert_all_on_purpose([crash for crash in report["crashes"] if crash is not real[0]])
+        self.assertEqual(self.errors(), [("TestPartResultTest", "ConstructorWorks")])
+        self.assertEqual(real[0]["crash_info"]["signal"]["name"], "SIGSEGV")
+        self.assertEqual(real[0]["test"]["runner_name"], INJECTED)
 
     def test_every_death_that_strace_saw(self):
         if not shutil.which("strace"):

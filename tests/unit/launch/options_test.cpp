@@ -105,6 +105,18 @@ TEST(Options, AreTaken) {
   EXPECT_EQ(timed.grace.count(), 0);
 }
 
+TEST(Options, ExpectMayBeGivenMoreThanOnce) {
+  const auto parsed = parse_options({"--expect", "exe=*/a signal=SIGABRT", "--expect-file", "one",
+                                     "--expect", "test=B.*", "--expect-file", "two", "--", "x"});
+  const auto* options = std::get_if<RunOptions>(&parsed);
+  ASSERT_NE(options, nullptr);
+  ASSERT_EQ(options->expect_rules.size(), 2u);
+  EXPECT_EQ(options->expect_rules[0].executable, "*/a");
+  EXPECT_EQ(options->expect_rules[1].text, "--expect test=B.*");
+  EXPECT_EQ(options->expect_files, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(options->command.arguments, std::vector<std::string>{"x"});
+}
+
 TEST(Options, ARunIsRecordedOrReplayed) {
   EXPECT_THAT(parsed({"--debug-dir", "a", "--debug-dir", "/b c", "--", "x"}).debug_directories,
               ElementsAre("a", "/b c"));
@@ -130,6 +142,8 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{"-v"}, "no command to run"},
       {{"--debug-dir", "", "--", "x"}, "--debug-dir: the name of a folder is missing"},
       {{"--record", "", "--", "x"}, "--record: the name of a file is missing"},
+      {{"--expect", "exe=*/victim color=red", "--", "x"}, "--expect 'color=red' at character 14 has an unknown key"},
+      {{"--expect", "", "--", "x"}, "--expect the rule is empty"},
       {{"--replay", ""}, "--replay: the name of a file is missing"},
       {{"--replay", "r", "--", "x", "y"}, "--replay runs no command, but there is one: x"},
       {{"--replay", "r", "x"}, "--replay runs no command, but there is one: x"},
