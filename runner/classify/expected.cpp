@@ -129,13 +129,14 @@ Statement statement_of_flag(const CrashReport& report, const DeathTestPlace& pla
   return statement;
 }
 
-// Whether the place of every function is known, down to where the program begins.
-bool shows_lines(const CrashReport& report) {
+// Whether the stack of the main thread is whole, and has the lines of what it would show: the test's file, or main().
+bool shows_lines(const CrashReport& report, const std::string& file) {
   return std::ranges::any_of(report.backtrace.threads, [&](const ThreadBacktrace& thread) {
     return thread.tid == report.raw.pid && thread.stop_reason == "end of stack" &&
-           std::ranges::any_of(thread.frames, [](const Frame& frame) {
-             return frame.in_app && frame.location.line > 0 &&
-                    (frame.function == "main" || frame.function.starts_with("main("));
+           std::ranges::any_of(thread.frames, [&](const Frame& frame) {
+             return frame.location.line > 0 &&
+                    (frame.location.file == file || frame.function == "main" ||
+                     frame.function.starts_with("main("));
            });
   });
 }
@@ -254,7 +255,7 @@ std::string threadsafe_death_test(CrashReport& report, const RunOutcome& outcome
     return "GoogleTest death test (threadsafe style), at " +
            std::string(base_name_of(place->file)) + ":" + std::to_string(place->line);
   }
-  if (!statement.reached && shows_lines(report)) {
+  if (!statement.reached && shows_lines(report, statement.file)) {
     report.soft_errors.push_back("it is the child of the death test " + place_in_words(statement) +
                                  ", but did not die in its statement");
     return "";

@@ -172,7 +172,7 @@ class Ctest(WhichTest):
 class Rules(WhichTest):
     def test_a_rule_excuses(self):
         outcome, crash = self.one(["sh", "-c", f"{VICTIM}; true"], "--expect",
-                                  f"exe={VICTIM} signal=SIGSEGV frame=*write_null*")
+                                  f"exe={VICTIM} signal=SIGSEGV frame=*through_null*")
         self.assertEqual(outcome.status, 0)
         self.assertTrue(crash["crash_info"]["expected"])
         self.assertRegex(crash["crash_info"]["expected_reason"], "^rule --expect exe=")

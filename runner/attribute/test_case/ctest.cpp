@@ -312,12 +312,15 @@ Result<std::vector<CtestTest>> ask_ctest(const std::vector<std::string>& argumen
 }
 
 std::vector<const CtestTest*> tests_of(const RawCrash& crash, const std::vector<CtestTest>& tests) {
-  std::vector<const CtestTest*> found = like(crash.arguments, tests);
-  for (size_t i = 0; found.empty() && i < crash.ancestors.size(); ++i) {
-    if (is_ctest(crash.ancestors[i].arguments)) {
-      break;
-    }
-    found = like(crash.ancestors[i].arguments, tests);
+  // from ctest's child downwards: below a test may run what is another test's command
+  auto above = std::ranges::find_if(crash.ancestors, is_ctest, &Ancestor::arguments);
+  std::vector<const CtestTest*> found;
+  while (found.empty() && above != crash.ancestors.begin()) {
+    --above;
+    found = like(above->arguments, tests);
+  }
+  if (found.empty()) {
+    found = like(crash.arguments, tests);
   }
   if (found.size() > 1) {
     std::vector<const CtestTest*> in_folder;

@@ -40,8 +40,7 @@ Result<std::vector<CtestTest>> ask_ctest(const std::vector<std::string>& argumen
                                          const std::string& build_folder,
                                          std::chrono::system_clock::time_point since);
 
-// The tests that `crash` may belong to: those whose command is that of the process, or of the nearest one above it and
-// below ctest. More than one when they have all the same command and folder.
+// The tests that `crash` may belong to: those whose command is that of the outermost process below ctest that has one. More than one when they have all the same command and folder.
 std::vector<const CtestTest*> tests_of(const RawCrash& crash, const std::vector<CtestTest>& tests);
 
 }  // namespace crashcrawler

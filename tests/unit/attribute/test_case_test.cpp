@@ -233,6 +233,9 @@ TEST(Ctest, TestsAreFoundByCommandAndFolder) {
   crash.ancestors = {{3, "python3", {"/usr/bin/python3", "/src/run.py", "-x"}}, {2, "ctest", {"ctest"}},
                      {1, "victim", {"/b/victim"}}};
   EXPECT_EQ(names(crash, tests), std::vector<std::string>{"script"});
+  crash.arguments = {"/b/victim"};
+  EXPECT_EQ(names(crash, tests), std::vector<std::string>{"script"}) << "not its own command";
+  crash.arguments = {"helper"};
   crash.ancestors.erase(crash.ancestors.begin());
   EXPECT_TRUE(names(crash, tests).empty()) << "above ctest nothing belongs to one of its tests";
 }
