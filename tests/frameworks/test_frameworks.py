@@ -93,8 +93,9 @@ SCORE_TEST = {name: PROGRAMS / name / "score_test"
               for name in ("gtest", "catch2", "doctest", "boost_test", "rust", "go")}
 BOOST_JUNIT = ("--logger=JUNIT,all,junit.xml",)
 PYTEST_JUNIT = ("--junitxml=junit.xml",)
-PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", HERE / "pytest" / "test_score.py", "-k"]
-PYTEST_SUITE = "tests.frameworks.pytest.test_score"  # below the folder that is pytest's rootdir
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={HERE / 'pytest'}",
+          HERE / "pytest" / "test_score.py", "-k"]
+PYTEST_SUITE = "test_score"
 PYTEST_ENVIRONMENT = {"SCORE_LIBRARY": str(PROGRAMS / "pytest" / "libscore.so"),
                       "SCORE_PROGRAM": str(PROGRAMS / "pytest" / "score")}
 JVM = ["/usr/bin/java", "-XX:TieredStopAtLevel=1", "-cp", PROGRAMS / "jvm"]
@@ -104,7 +105,8 @@ NULL_WRITE = "a test writes through null"
 FRAMEWORKS = {
     "gtest": Framework("GoogleTest", "libgtest-dev", 3, (SCORE_TEST["gtest"],), (
         Case(NULL_WRITE, [SCORE_TEST["gtest"]], 139, r"\[ RUN      \] Score.is_saved",
-             Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody"), test=("googletest", "Score", "is_saved")), ("--gtest_output=xml:junit.xml",)),
+             Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody"),
+                   test=("googletest", "Score", "is_saved")), ("--gtest_output=xml:junit.xml",)),
     )),
     "catch2": Framework("Catch2", "catch2", 3, (SCORE_TEST["catch2"],), (
         Case(NULL_WRITE, [SCORE_TEST["catch2"]], 139, "SIGSEGV - Segmentation violation signal",
@@ -127,7 +129,8 @@ FRAMEWORKS = {
                  "report says so in `soft_errors`. Elsewhere it shows `write_through_null`, without its callers; "
                  "`--catch_system_errors=no` shows those, too."),
         Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], "--catch_system_errors=no"], 139,
-             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method"), test=("boost.test", None, "is_saved")), BOOST_JUNIT),
+             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method"),
+                   test=("boost.test", None, "is_saved")), BOOST_JUNIT),
     )),
     "pytest": Framework("pytest", "python3-pytest", 3, (pathlib.Path("/usr/lib/python3/dist-packages/pytest"),), (
         Case(NULL_WRITE + ", in a C library", [*PYTEST, "test_is_the_best or test_is_saved_in_library"], 139,
@@ -138,7 +141,8 @@ FRAMEWORKS = {
              environment=PYTEST_ENVIRONMENT),
         Case("a test starts a program that writes through null, and does not look at how that ended",
              [*PYTEST, "test_is_saved_by_program"], 0, "1 passed",
-             Crash("signal", (*OWN_FRAMES, "main"), test=("pytest", PYTEST_SUITE, "test_is_saved_by_program")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
+             Crash("signal", (*OWN_FRAMES, "main"),
+                   test=("pytest", PYTEST_SUITE, "test_is_saved_by_program")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
     )),
     "rust": Framework("Rust test", "rustc", 3, (SCORE_TEST["rust"],), (
         Case(NULL_WRITE, [SCORE_TEST["rust"], "is_", "--test-threads=1"], 139,
