@@ -10,9 +10,9 @@
 #include <sstream>
 #include <utility>
 
+#include "runner/attribute/test_case/find_tests.h"
 #include "runner/augment/augment.h"
 #include "runner/base/file.h"
-#include "runner/attribute/test_case/find_tests.h"
 #include "runner/capture/live_snapshot.h"
 #include "runner/classify/expect_rules.h"
 #include "runner/classify/expected.h"
@@ -309,8 +309,8 @@ int exit_status_of(const Session& session, const RunOptions& options) {
   if (outcome.signal != 0) {
     return 128 + outcome.signal;
   }
-  const bool crashed = std::ranges::any_of(session.crashes, is_unexpected) ||
-                       session.health.lost_crashes > 0;
+  const bool crashed =
+      std::ranges::any_of(session.crashes, is_unexpected) || session.health.lost_crashes > 0;
   if (outcome.exit_code == 0 && crashed && options.fail_on == FailOn::crash) {
     return kCrashBehindSuccess;
   }

@@ -130,7 +130,8 @@ MacroCall call_in_line(const std::vector<std::string>& lines, size_t index, IsWa
       call.first_line = static_cast<int>(index) + 1;
       std::string text = line;
       for (size_t next = index + 1;
-           next < lines.size() && next < index + kLinesOfCall && text.size() < kLargestCall; ++next) {
+           next < lines.size() && next < index + kLinesOfCall && text.size() < kLargestCall;
+           ++next) {
         text += "\n" + lines[next];
       }
       if (read_arguments(text, open, call)) {

@@ -121,8 +121,8 @@ Statement statement_of_flag(const CrashReport& report, const DeathTestPlace& pla
       macro_call_above(sources.lines(statement.file), place.line, is_death_macro, true);
   for (const ThreadBacktrace& thread : report.backtrace.threads) {
     for_each_place(thread, [&](const SourceLocation& location) {
-      const bool inside = location.line >= statement.call.first_line &&
-                          location.line <= statement.call.last_line;
+      const bool inside =
+          location.line >= statement.call.first_line && location.line <= statement.call.last_line;
       statement.reached = statement.reached || (location.file == statement.file && inside);
     });
   }
@@ -159,8 +159,8 @@ Statement statement_on_stack(const CrashReport& report, SourceTexts& sources) {
     }
     for_each_place(thread, [&](const SourceLocation& location) {
       if (statement.call.name.empty()) {
-        statement.call = macro_call_above(sources.lines(location.file), location.line,
-                                          is_death_macro, true);
+        statement.call =
+            macro_call_above(sources.lines(location.file), location.line, is_death_macro, true);
         statement.file = location.file;
       }
     });
@@ -213,8 +213,8 @@ bool accepts(const MacroCall& call, const CrashReport& report) {
   if (wanted.empty()) {
     return predicate.find("ExitedWithCode(") == std::string::npos;
   }
-  const bool is_known = wanted.starts_with("SIG") ||
-                        wanted.find_first_not_of("0123456789") == std::string::npos;
+  const bool is_known =
+      wanted.starts_with("SIG") || wanted.find_first_not_of("0123456789") == std::string::npos;
   return !is_known || wanted == signal_name(final_signal(report)) ||
          wanted == std::to_string(final_signal(report));
 }
@@ -275,10 +275,10 @@ std::string fast_death_test(CrashReport& report, const std::vector<CrashReport>&
   const TestCase& test = report.test;
   const std::string_view suite =
       std::string_view(test.suite).substr(0, test.suite.find('/', test.suite.find("DeathTest")));
-  const bool source_is_there =
-      !test.file.empty() && !sources.lines(test.file).empty();
+  const bool source_is_there = !test.file.empty() && !sources.lines(test.file).empty();
   const bool in_test = std::ranges::any_of(report.backtrace.threads, is_in_test);
-  if (in_test && !source_is_there && test.framework == "googletest" && suite.ends_with("DeathTest")) {
+  if (in_test && !source_is_there && test.framework == "googletest" &&
+      suite.ends_with("DeathTest")) {
     return "GoogleTest death test (fast style): a forked child of a test of " + test.suite;
   }
   return "";
@@ -287,9 +287,9 @@ std::string fast_death_test(CrashReport& report, const std::vector<CrashReport>&
 std::string raised_for_test(const CrashReport& report, const std::vector<CrashReport>& reports,
                             const RunOutcome& outcome) {
   const RawSignal& signal = report.raw.signal;
-  const bool by_itself = has_sender(signal.number, signal.code) &&
-                         (signal.sender_pid == report.raw.pid ||
-                          signal.sender_pid == report.raw.inner_pid);
+  const bool by_itself =
+      has_sender(signal.number, signal.code) &&
+      (signal.sender_pid == report.raw.pid || signal.sender_pid == report.raw.inner_pid);
   const bool in_test = std::ranges::any_of(report.backtrace.threads, is_in_test);
   if (!by_itself || signal.number == SIGABRT || report.kind != CrashKind::signal || !in_test ||
       report.raw.first_signal || !is_forked_copy(report) || parent_died_before(report, reports) ||
@@ -318,9 +318,7 @@ std::string told_to_stop(const CrashReport& report) {
     if (name == "testing::UnitTest::AddTestPartResult") {
       const bool trap = above.empty() && (report.raw.signal.number == SIGTRAP ||
                                           report.raw.signal.number == SIGSEGV);
-      return trap              ? "gtest_break_on_failure"
-             : above == "exit" ? "gtest_throw_on_failure"
-                               : "";
+      return trap ? "gtest_break_on_failure" : above == "exit" ? "gtest_throw_on_failure" : "";
     }
     above = name;
   }
@@ -332,8 +330,7 @@ std::string asked_to_stop(const CrashReport& report, const std::vector<CrashRepo
   const std::string flag = told_to_stop(report);
   if (flag.empty() || report.raw.ancestors.size() < 2 ||
       is_shell_or_runner(report.raw.ancestors.front().name) ||
-      parent_died_before(report, reports) ||
-      report.test.runner_result == RunnerResult::failed ||
+      parent_died_before(report, reports) || report.test.runner_result == RunnerResult::failed ||
       (report.test.runner_result == RunnerResult::unknown && outcome.exit_code != 0)) {
     return "";
   }
@@ -346,7 +343,8 @@ std::string wanted_by_ctest(const CrashReport& report) {
   if (!test.failure_wanted || test.runner_result == RunnerResult::failed) {
     return "";
   }
-  const bool is_direct = !report.raw.ancestors.empty() && report.raw.ancestors.front().name == "ctest";
+  const bool is_direct =
+      !report.raw.ancestors.empty() && report.raw.ancestors.front().name == "ctest";
   if (test.runner_result == RunnerResult::unknown && is_direct) {
     return "";
   }

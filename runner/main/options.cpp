@@ -217,7 +217,8 @@ void declare_options(CLI::App& app, RunOptions& options) {
              options.expect_rules.push_back(std::move(*rule));
            }
          },
-         "Deaths that are on purpose, as 'exe=GLOB test=GLOB signal=NAME frame=GLOB', of which one is enough and all "
+         "Deaths that are on purpose, as 'exe=GLOB test=GLOB signal=NAME frame=GLOB', of which one "
+         "is enough and all "
          "that are given must match; may be given more than once")
       ->type_name("RULE")
       ->allow_extra_args(false);

@@ -11,7 +11,7 @@ struct ExpectRule {
   std::string test;        // of "Suite.Name", of what the runner calls it, of any candidate
   std::string signal;      // of "SIGABRT"
   std::string frame;       // of a function of the crashed thread, with or without its parameters
-  std::string text;        // as the user wrote it, and where: "--expect exe=*/victim", "rules:3: ..."
+  std::string text;  // as the user wrote it, and where: "--expect exe=*/victim", "rules:3: ..."
 };
 
 }  // namespace crashcrawler

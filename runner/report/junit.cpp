@@ -136,8 +136,7 @@ Entry crash_case(const DistinctCrash& distinct, const Session& session,
   Entry result;
   result.name = crash_name(crash);
   if (!crash.test.name.empty()) {
-    const std::string& group =
-        crash.test.suite.empty() ? crash.test.framework : crash.test.suite;
+    const std::string& group = crash.test.suite.empty() ? crash.test.framework : crash.test.suite;
     result.classname = group.empty() ? kSuite : brief(group, kLongestName);
     result.name = brief(crash.test.name, kLongestName);
   }

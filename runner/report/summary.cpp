@@ -87,8 +87,8 @@ std::string rest_in_words(std::span<const DistinctCrash> rest) {
 std::string essence(const Session& session, const std::vector<DistinctCrash>& crashes,
                     int exit_status) {
   const RunOutcome& outcome = session.outcome;
-  const auto on_purpose = static_cast<size_t>(
-      std::ranges::count_if(session.crashes, std::not_fn(is_unexpected)));
+  const auto on_purpose =
+      static_cast<size_t>(std::ranges::count_if(session.crashes, std::not_fn(is_unexpected)));
   std::string text = in_words(crashes);
   if (on_purpose > 0) {
     text += " and " + counted(on_purpose, "death on purpose", "deaths on purpose");

@@ -207,7 +207,7 @@ bool is_ctest(const std::vector<std::string>& arguments) {
 
 std::vector<std::string> selecting_arguments(const std::vector<std::string>& arguments) {
   constexpr std::array<std::string_view, 12> kSelecting = {
-      "-R", "--tests-regex", "-E",           "--exclude-regex", "-L", "--label-regex",
+      "-R",  "--tests-regex",   "-E", "--exclude-regex", "-L", "--label-regex",
       "-LE", "--label-exclude", "-C", "--build-config",  "-U", "--union"};
   std::vector<std::string> kept;
   for (size_t i = 1; i < arguments.size(); ++i) {

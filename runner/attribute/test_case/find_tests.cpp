@@ -31,7 +31,8 @@ const std::string* variable(const std::vector<EnvironmentVariable>& environment,
 std::string without_anonymous(std::string_view name) {
   constexpr std::string_view kAnonymous = "(anonymous namespace)::";
   std::string plain;
-  for (size_t at = name.find(kAnonymous); at != std::string_view::npos; at = name.find(kAnonymous)) {
+  for (size_t at = name.find(kAnonymous); at != std::string_view::npos;
+       at = name.find(kAnonymous)) {
     plain += name.substr(0, at);
     name.remove_prefix(at + kAnonymous.size());
   }
@@ -45,8 +46,8 @@ namespace fs = std::filesystem;
 constexpr size_t kMostFolders = 8, kMostCandidates = 32;
 
 const std::array<const Framework*, 10> kFrameworks = {
-    &kNamedByUser, &kNextest, &kPytest,   &kBazel,    &kGoogleTest,
-    &kBoostTest,   &kCatch2,  &kDoctest,  &kRustTest, &kGoTest};
+    &kNamedByUser, &kNextest, &kPytest,  &kBazel,    &kGoogleTest,
+    &kBoostTest,   &kCatch2,  &kDoctest, &kRustTest, &kGoTest};
 
 StackFunctions functions_of(const ThreadBacktrace& thread) {
   StackFunctions functions;
@@ -108,8 +109,7 @@ void add_from_stacks(const CrashReport& crash, SourceTexts& sources, std::vector
 }
 
 void add_executable(const CrashReport& crash, std::vector<Clue>& clues) {
-  const std::string& path =
-      crash.raw.executable.empty() ? crash.raw.name : crash.raw.executable;
+  const std::string& path = crash.raw.executable.empty() ? crash.raw.name : crash.raw.executable;
   if (!path.empty()) {
     Clue& clue = clues.emplace_back();
     clue.rank = Rank::executable;
@@ -223,7 +223,8 @@ std::string build_folder(const std::vector<std::string>& ctest, const RawCrash& 
     return folder;
   }
   fs::path found;
-  for (fs::path here = crash.working_directory; here.has_relative_path(); here = here.parent_path()) {
+  for (fs::path here = crash.working_directory; here.has_relative_path();
+       here = here.parent_path()) {
     if (has_tests(here)) {
       found = here;
     }
@@ -246,10 +247,10 @@ class Ctests {
     for (const CtestTest* one : found) {
       Clue& clue = clues.emplace_back();
       clue.rank = Rank::runner;
-      clue.candidate = {one->name, found.size() == 1
-                                       ? "ctest"
-                                       : "ctest, one of " + std::to_string(found.size()) +
-                                             " with this command"};
+      clue.candidate = {
+          one->name, found.size() == 1
+                         ? "ctest"
+                         : "ctest, one of " + std::to_string(found.size()) + " with this command"};
     }
     if (found.size() != 1) {
       return;
@@ -288,8 +289,9 @@ class Ctests {
       return known->second;
     }
     if (!may_ask_ || folder.empty() || by_folder_.size() >= kMostFolders) {
-      say(!may_ask_ ? "a replay starts no program, so ctest was not asked for the names of its tests"
-                    : "the build folder of ctest was not found, so its tests have no names here");
+      say(!may_ask_
+              ? "a replay starts no program, so ctest was not asked for the names of its tests"
+              : "the build folder of ctest was not found, so its tests have no names here");
       return kNone;
     }
     std::vector<CtestTest>& tests = by_folder_[folder];

@@ -21,7 +21,8 @@ Clue clue_of_literal(const StackFunction& function, SourceTexts& sources, IsWant
   clue.file = location.file;
   clue.line = call.name.empty() ? location.line : call.first_line;
   if (clue.name.empty() && !location.file.empty()) {
-    clue.name = location.file.substr(location.file.rfind('/') + 1) + ":" + std::to_string(clue.line);
+    clue.name =
+        location.file.substr(location.file.rfind('/') + 1) + ":" + std::to_string(clue.line);
   }
   if (clue.name.empty()) {
     clue.name = function.name;

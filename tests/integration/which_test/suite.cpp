@@ -68,11 +68,7 @@ TEST(Threads, CrashInAnother) {
 
 TEST(Wanted, Fast) {
   GTEST_FLAG_SET(death_test_style, "fast");
-  EXPECT_DEATH(
-      {
-        save_score();
-      },
-      "");
+  EXPECT_DEATH({ save_score(); }, "");
 }
 
 TEST(Wanted, ThreadSafe) {

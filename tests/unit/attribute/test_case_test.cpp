@@ -46,9 +46,11 @@ TEST(TestCase, GoogleTestByItsClass) {
   } cases[] = {
       {"Score_Saved_Test::TestBody()", "Score", "Saved"},
       {"shop::(anonymous namespace)::Score_is_saved_Test::TestBody()", "Score", "is_saved"},
-      {"(anonymous namespace)::Typed_Works_Test<std::map<int, long> >::TestBody()", "Typed", "Works"},
+      {"(anonymous namespace)::Typed_Works_Test<std::map<int, long> >::TestBody()", "Typed",
+       "Works"},
       {"gtest_suite_Pattern_::Works<int>::TestBody()", "Pattern", "Works"},
-      {"(anonymous namespace)::gtest_suite_Pa_ttern_::Works<a::b<c> >::TestBody()", "Pa_ttern", "Works"},
+      {"(anonymous namespace)::gtest_suite_Pa_ttern_::Works<a::b<c> >::TestBody()", "Pa_ttern",
+       "Works"},
       {"Score_Saved_Test::TestBody()::{lambda()#1}::operator()() const", "Score", "Saved"},
   };
   for (const auto& one : cases) {
@@ -133,26 +135,32 @@ TEST(TestCase, BoostRustAndGoByTheirFrames) {
   EXPECT_EQ(full_name(of_stack({frame("outer::inner::is_saved::test_method()")})),
             "outer.inner.is_saved");
   EXPECT_EQ(full_name(of_stack({frame("is_saved::test_method()")})), "is_saved");
-  const std::vector<Frame> rust = {
-      frame("core::ptr::write"), frame("score_test::inner::is_saved"),
-      frame("score_test::inner::is_saved::{{closure}}"), frame("core::ops::function::FnOnce::call_once"),
-      frame("test::__rust_begin_short_backtrace"), frame("test::run_test::run_test_inner")};
+  const std::vector<Frame> rust = {frame("core::ptr::write"),
+                                   frame("score_test::inner::is_saved"),
+                                   frame("score_test::inner::is_saved::{{closure}}"),
+                                   frame("core::ops::function::FnOnce::call_once"),
+                                   frame("test::__rust_begin_short_backtrace"),
+                                   frame("test::run_test::run_test_inner")};
   const TestCase test = of_stack(rust);
   EXPECT_EQ(test.suite, "score_test");
   EXPECT_EQ(test.name, "inner::is_saved");
-  EXPECT_EQ(full_name(of_stack({frame("example.com/game/score.TestSaved.func1"), frame("testing.tRunner")})),
+  EXPECT_EQ(full_name(of_stack(
+                {frame("example.com/game/score.TestSaved.func1"), frame("testing.tRunner")})),
             "example.com/game/score.TestSaved");
   EXPECT_EQ(of_stack({frame("testing.tRunner")}).name, "");
 }
 
 TEST(TestCase, Catch2AndDoctestByTheTextInTheSource) {
-  const Source source("TEST_CASE(\"score, \" \"saved\",\n  \"[tag]\") {\n  a();\n}\n"
-                      "TEST_CASE_METHOD(Fixture, \"of a class\") {\n  b();\n}\nSCENARIO(\"s\") {\n c(); }\n");
+  const Source source(
+      "TEST_CASE(\"score, \" \"saved\",\n  \"[tag]\") {\n  a();\n}\n"
+      "TEST_CASE_METHOD(Fixture, \"of a class\") {\n  b();\n}\nSCENARIO(\"s\") {\n c(); }\n");
   const TestCase first = of_stack({frame("C_A_T_C_H_T_E_S_T_2()", source.path(), 3)});
   EXPECT_EQ(first.name, "score, saved");
   EXPECT_EQ(first.line, 1);
-  EXPECT_EQ(of_stack({frame("(anonymous namespace)::CATCH2_INTERNAL_TEST_4::test()", source.path(), 6)}).name,
-            "of a class");
+  EXPECT_EQ(
+      of_stack({frame("(anonymous namespace)::CATCH2_INTERNAL_TEST_4::test()", source.path(), 6)})
+          .name,
+      "of a class");
   EXPECT_EQ(of_stack({frame("DOCTEST_ANON_FUNC_2()", source.path(), 3)}).framework, "doctest");
   EXPECT_EQ(of_stack({frame("C_A_T_C_H_T_E_S_T_7()", source.path(), 9)}).name, "Scenario: s");
   EXPECT_EQ(of_stack({frame("DOCTEST_ANON_FUNC_2()", "/nowhere/a.cpp", 3)}).name, "a.cpp:3");
@@ -219,7 +227,8 @@ TEST(Ctest, WhatIsNoAnswerIsAnError) {
   for (const char* text : {"", "{", "[]", "null", "{\"tests\": 3}", "{\"kind\": \"ctestInfo\"}"}) {
     EXPECT_FALSE(parse_show_only(text)) << text;
   }
-  EXPECT_TRUE(parse_show_only(R"({"kind":"ctestInfo","tests":[{"name":3,"command":{"a":1},"properties":1,"backtrace":-1}]})"));
+  EXPECT_TRUE(parse_show_only(
+      R"({"kind":"ctestInfo","tests":[{"name":3,"command":{"a":1},"properties":1,"backtrace":-1}]})"));
 }
 
 TEST(Ctest, TestsAreFoundByCommandAndFolder) {
@@ -230,7 +239,8 @@ TEST(Ctest, TestsAreFoundByCommandAndFolder) {
   crash.working_directory = "/b/two";
   EXPECT_EQ(names(crash, tests), std::vector<std::string>{"dies too"});
   crash.arguments = {"helper", "x"};
-  crash.ancestors = {{3, "python3", {"/usr/bin/python3", "/src/run.py", "-x"}}, {2, "ctest", {"ctest"}},
+  crash.ancestors = {{3, "python3", {"/usr/bin/python3", "/src/run.py", "-x"}},
+                     {2, "ctest", {"ctest"}},
                      {1, "victim", {"/b/victim"}}};
   EXPECT_EQ(names(crash, tests), std::vector<std::string>{"script"});
   crash.arguments = {"/b/victim"};
@@ -253,8 +263,9 @@ TEST(Ctest, ACommandLineThatWasCutMatchesByItsBeginning) {
 
 TEST(Ctest, WhatSelectsTestsIsHandedOn) {
   using testing::ElementsAre;
-  EXPECT_THAT(selecting_arguments({"ctest", "-j4", "-R", "a", "--test-dir", "b", "-LE", "slow", "--output-junit",
-                                   "x.xml", "-O", "log", "-C", "Debug", "--label-regex=fast", "-V", "-U"}),
+  EXPECT_THAT(selecting_arguments({"ctest", "-j4", "-R", "a", "--test-dir", "b", "-LE", "slow",
+                                   "--output-junit", "x.xml", "-O", "log", "-C", "Debug",
+                                   "--label-regex=fast", "-V", "-U"}),
               ElementsAre("-R", "a", "-LE", "slow", "-C", "Debug", "--label-regex=fast", "-U"));
   EXPECT_TRUE(is_ctest({"/usr/bin/ctest", "-j4"}));
   EXPECT_FALSE(is_ctest({"ctest", "-S", "dashboard.cmake"}));
@@ -267,10 +278,11 @@ TEST(Ctest, ItsLogTellsResultsAndWhatRan) {
   tests[0].name = "good";
   tests[1].name = "bad";
   tests[2].name = "never";
-  read_log("Start testing: now\n1/2 Testing: good\nOutput:\n[ RUN      ] A.b\n[       OK ] A.b (0 ms)\n"
-           "<end of output>\nTest Passed.\n\"good\" end time: now\n2/2 Testing: bad\n[ RUN      ] A.c\n"
-           "Test Failed.\n\"bad\" end time: now\n3/2 Testing: ",
-           tests);
+  read_log(
+      "Start testing: now\n1/2 Testing: good\nOutput:\n[ RUN      ] A.b\n[       OK ] A.b (0 ms)\n"
+      "<end of output>\nTest Passed.\n\"good\" end time: now\n2/2 Testing: bad\n[ RUN      ] A.c\n"
+      "Test Failed.\n\"bad\" end time: now\n3/2 Testing: ",
+      tests);
   EXPECT_EQ(tests[0].result, RunnerResult::passed);
   EXPECT_EQ(tests[0].last_run, "");
   EXPECT_EQ(tests[1].result, RunnerResult::failed);

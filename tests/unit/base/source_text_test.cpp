@@ -15,8 +15,9 @@ bool is_check(std::string_view name) {
 }
 
 TEST(SourceText, FindsTheCallAroundALine) {
-  const std::vector<std::string> lines = {"CHECK(one);",        "CHECK(",   "    \"a ) b\",  // ) here",
-                                          "    { f(1, 2); },", "    c);", "other();"};
+  const std::vector<std::string> lines = {
+      "CHECK(one);",       "CHECK(",  "    \"a ) b\",  // ) here",
+      "    { f(1, 2); },", "    c);", "other();"};
   for (const int line : {2, 3, 4, 5}) {
     const MacroCall call = macro_call_above(lines, line, is_check, true);
     EXPECT_EQ(call.first_line, 2) << line;
@@ -34,7 +35,8 @@ TEST(SourceText, FindsTheCallAroundALine) {
 TEST(SourceText, WhatIsInAStringOrACommentIsNoCall) {
   EXPECT_EQ(macro_call_above({"f(\"CHECK(\"); // CHECK(x)"}, 1, is_check, false).name, "");
   EXPECT_EQ(macro_call_above({"CHECK(never closed"}, 1, is_check, false).name, "");
-  EXPECT_EQ(macro_call_above({"CHECK(R\"x(a)\",)x\", 1'000)"}, 1, is_check, true).arguments.size(), 2u);
+  EXPECT_EQ(macro_call_above({"CHECK(R\"x(a)\",)x\", 1'000)"}, 1, is_check, true).arguments.size(),
+            2u);
 }
 
 TEST(SourceText, LiteralsAreJoined) {

@@ -49,7 +49,8 @@ class DeathTest : public testing::Test {
     thread.stop_reason = "end of stack";
     thread.frames = {frame("die()", folder_.path() + "/gone.cpp", 4),
                      frame("Score_Dies_Test::TestBody()", file_, line),
-                     frame("testing::Test::Run()", "/gtest/gtest.cc", 2600), frame("main", "/gtest/main.cc", 5)};
+                     frame("testing::Test::Run()", "/gtest/gtest.cc", 2600),
+                     frame("main", "/gtest/main.cc", 5)};
     report.backtrace.threads = {thread};
     report.test.framework = "googletest";
     report.test.suite = "Score";
@@ -60,8 +61,9 @@ class DeathTest : public testing::Test {
 
   CrashReport started_child(int line, int flag_line) const {
     CrashReport report = forked_child(line);
-    report.raw.arguments = {"score_test", "--gtest_filter=Score.Dies",
-                            "--gtest_internal_run_death_test=" + file_ + "|" + std::to_string(flag_line) + "|0|5"};
+    report.raw.arguments = {
+        "score_test", "--gtest_filter=Score.Dies",
+        "--gtest_internal_run_death_test=" + file_ + "|" + std::to_string(flag_line) + "|0|5"};
     return report;
   }
 
@@ -170,8 +172,8 @@ TEST_F(DeathTest, AChildThatRaisesItsSignalForATestThatPassed) {
 TEST_F(DeathTest, StoppedAtAFailedAssertion) {
   CrashReport report = forked_child(kBefore, SIGTRAP);
   report.raw.ancestors = {{20, "python3", {"python3", "check.py"}}, {10, "ctest", {"ctest"}}};
-  report.backtrace.threads[0].frames = {
-      frame("testing::UnitTest::AddTestPartResult(testing::TestPartResult::Type, char const*)", "", 0)};
+  report.backtrace.threads[0].frames = {frame(
+      "testing::UnitTest::AddTestPartResult(testing::TestPartResult::Type, char const*)", "", 0)};
   EXPECT_NE(reason(report).find("gtest_break_on_failure"), std::string::npos);
   report.test.runner_result = RunnerResult::failed;
   EXPECT_EQ(reason(report), "");
@@ -204,13 +206,15 @@ TEST(ExpectRule, EverythingThatIsAskedForMustBeSo) {
   Frame frame;
   frame.function = "shop::check_failed(int)";
   report.backtrace.threads.emplace_back().frames = {frame};
-  for (const char* rule : {"exe=*/victim", "signal=SIGABRT", "frame=*check_failed*", "frame=shop::check_failed",
-                           "test=Foo.*", "test=Bar", "test=\"all of it\"", "exe=*/v?ctim signal=SIG* test=F*"}) {
+  for (const char* rule :
+       {"exe=*/victim", "signal=SIGABRT", "frame=*check_failed*", "frame=shop::check_failed",
+        "test=Foo.*", "test=Bar", "test=\"all of it\"", "exe=*/v?ctim signal=SIG* test=F*"}) {
     const Result<ExpectRule> parsed = parse_expect_rule(rule, "");
     ASSERT_TRUE(parsed) << rule;
     EXPECT_TRUE(matches(*parsed, report)) << rule;
   }
-  for (const char* rule : {"exe=victim", "signal=SIGSEGV", "frame=check", "test=Foo", "exe=*/victim signal=SIGSEGV"}) {
+  for (const char* rule :
+       {"exe=victim", "signal=SIGSEGV", "frame=check", "test=Foo", "exe=*/victim signal=SIGSEGV"}) {
     const Result<ExpectRule> parsed = parse_expect_rule(rule, "");
     ASSERT_TRUE(parsed) << rule;
     EXPECT_FALSE(matches(*parsed, report)) << rule;

@@ -142,7 +142,8 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{"-v"}, "no command to run"},
       {{"--debug-dir", "", "--", "x"}, "--debug-dir: the name of a folder is missing"},
       {{"--record", "", "--", "x"}, "--record: the name of a file is missing"},
-      {{"--expect", "exe=*/victim color=red", "--", "x"}, "--expect 'color=red' at character 14 has an unknown key"},
+      {{"--expect", "exe=*/victim color=red", "--", "x"},
+       "--expect 'color=red' at character 14 has an unknown key"},
       {{"--expect", "", "--", "x"}, "--expect the rule is empty"},
       {{"--replay", ""}, "--replay: the name of a file is missing"},
       {{"--replay", "r", "--", "x", "y"}, "--replay runs no command, but there is one: x"},
@@ -181,26 +182,44 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
 }
 
 TEST(Options, OfJunitFiles) {
-  const RunOptions options = parsed({"--augment-junit", "a*.xml", "--augment-junit=b", "--junit-profile", "strict",
-                                     "--no-augment-junit", "--", "x"});
+  const RunOptions options = parsed({"--augment-junit", "a*.xml", "--augment-junit=b",
+                                     "--junit-profile", "strict", "--no-augment-junit", "--", "x"});
   EXPECT_THAT(options.augment_junit, ElementsAre("a*.xml", "b"));
   EXPECT_FALSE(options.augment_by_itself);
   EXPECT_EQ(options.junit_profile, JunitProfile::strict);
   const RunOptions defaults = parsed({"x"});
   EXPECT_TRUE(defaults.augment_by_itself);
   EXPECT_EQ(defaults.junit_profile, JunitProfile::full);
-  EXPECT_THAT(refused({"--junit-profile=loose", "x"}).text, HasSubstr("'loose' is none of full, strict"));
-  EXPECT_THAT(refused({"--augment-junit", "", "x"}).text, HasSubstr("the name of a file is missing"));
+  EXPECT_THAT(refused({"--junit-profile=loose", "x"}).text,
+              HasSubstr("'loose' is none of full, strict"));
+  EXPECT_THAT(refused({"--augment-junit", "", "x"}).text,
+              HasSubstr("the name of a file is missing"));
 }
 
 TEST(Options, HelpAndVersionAreNoMistake) {
   const TextToPrint help = refused({"--help"});
   EXPECT_EQ(help.exit_status, 0);
-  for (const char* option :
-       {"--output-dir", "--linger", "--leftovers", "--timeout", "--grace", "--keep-core", "--user",
-        "--fail-on", "--best-effort", "--sanitizers", "--stack-size", "--thread-stack-size",
-        "--core-limit", "--ring-size", "--debug-dir", "--augment-junit", "--no-augment-junit",
-        "--junit-profile", "--record", "--replay", "--verbose"}) {
+  for (const char* option : {"--output-dir",
+                             "--linger",
+                             "--leftovers",
+                             "--timeout",
+                             "--grace",
+                             "--keep-core",
+                             "--user",
+                             "--fail-on",
+                             "--best-effort",
+                             "--sanitizers",
+                             "--stack-size",
+                             "--thread-stack-size",
+                             "--core-limit",
+                             "--ring-size",
+                             "--debug-dir",
+                             "--augment-junit",
+                             "--no-augment-junit",
+                             "--junit-profile",
+                             "--record",
+                             "--replay",
+                             "--verbose"}) {
     EXPECT_THAT(help.text, HasSubstr(option));
   }
   EXPECT_EQ(refused({"-h"}).text, help.text);
