@@ -149,11 +149,15 @@ class Augmenter {
     const CrashReport& crash = session_.crashes[index];
     for (const ReportFile& file : report_files(crash.raw.arguments, crash.raw.environment)) {
       // Variables are inherited by programs that know nothing of them, so the test's framework decides.
-      const bool own = crash.test.framework == framework_of(file.writer);
-      if (!own && !crash.test.framework.empty()) {
+      const bool own =
+          file.writer == Writer::ctest || crash.test.framework == framework_of(file.writer);
+      const bool is_known = !crash.test.framework.empty() && crash.test.framework != "ctest";
+      if (!own && is_known) {
         continue;  // options of the same name mean another thing elsewhere
       }
-      const std::string path = absolute(file.path, crash.raw.working_directory);
+      const std::string path = file.writer == Writer::ctest
+                                   ? place_of(file, crash.raw)
+                                   : absolute(file.path, crash.raw.working_directory);
       add_file(file.in_folder ? first_free(path, program_of(crash.raw)) : path, file.writer, index,
                own);
     }
@@ -183,12 +187,18 @@ class Augmenter {
   // The file of a process above the crashed one. Its folder is not known: the first one around the crash in which
   // there is such a file.
   std::string place_of(const ReportFile& file, const RawCrash& crash) const {
-    const std::string first = session_.command.working_directory;
+    std::string first = session_.command.working_directory;
     std::error_code ignored;
     for (const std::string& folder : folders_around(crash)) {
       std::string path = absolute(file.path, absolute(file.directory, folder));
       if (fs::exists(fs::symlink_status(path, ignored))) {
         return path;
+      }
+      // there is none yet: below the folder that ctest works in
+      if (file.writer == Writer::ctest && file.directory.empty() &&
+          !fs::is_directory(first + "/Testing/Temporary", ignored) &&
+          fs::is_directory(folder + "/Testing/Temporary", ignored)) {
+        first = folder;
       }
     }
     return absolute(file.path, absolute(file.directory, first));
@@ -237,7 +247,7 @@ class Augmenter {
       }
       const Result<void> created = create_file(path, written_for_the_dead(file));
       if (created) {
-        at_home_.insert(file.own.begin(), file.own.end());
+        tell_at_home(file);
       }
       return created;
     }
@@ -254,7 +264,7 @@ class Augmenter {
       }
       const Result<void> done = replace_file(path, original, written_for_the_dead(file));
       if (done) {
-        at_home_.insert(file.own.begin(), file.own.end());
+        tell_at_home(file);
       }
       return done;
     }
@@ -351,6 +361,11 @@ class Augmenter {
     }
   }
 
+  void tell_at_home(const Target& file) {
+    const std::set<size_t>& written = file.writer == Writer::ctest ? file.crashes : file.own;
+    at_home_.insert(written.begin(), written.end());
+  }
+
   // --- what was never written ----------------------------------------------------------------------------------------
 
   NewCase case_of(const CrashReport& crash) const {
@@ -363,11 +378,8 @@ class Augmenter {
     return made;
   }
 
-  // What ctest had seen of the output of the crashed program.
-  std::optional<std::string> printed_by(const CrashReport& crash) const {
-    if (crash.test.runner != "ctest" || crash.test.runner_name.empty()) {
-      return std::nullopt;
-    }
+  // The log of this run's ctest; nullopt: there is none.
+  std::optional<std::string> ctest_log(const CrashReport& crash) const {
     for (const std::string& folder : ctest_folders(crash.raw)) {
       for (const char* name : {"LastTest.log", "LastTest.log.tmp"}) {
         const std::string path = folder + "/Testing/Temporary/" + name;
@@ -377,11 +389,55 @@ class Augmenter {
           continue;
         }
         if (const Result<std::string> log = read_file(path, kLargestLog)) {
-          return output_in_ctest_log(*log, crash.test.runner_name);
+          return *log;
         }
       }
     }
     return std::nullopt;
+  }
+
+  // What ctest had seen of the output of the crashed program.
+  std::optional<std::string> printed_by(const CrashReport& crash) const {
+    if (crash.test.runner != "ctest" || crash.test.runner_name.empty()) {
+      return std::nullopt;
+    }
+    const std::optional<std::string> log = ctest_log(crash);
+    return log ? output_in_ctest_log(*log, crash.test.runner_name) : std::nullopt;
+  }
+
+  // The file of a ctest that was ended before it could write it: what its log has, and the crashes of its tests.
+  std::string written_for_ctest(const Target& file) const {
+    NewSuite suite{"(empty)", {}};
+    PrintedResults printed;
+    if (const auto log = ctest_log(session_.crashes[*file.own.begin()])) {
+      printed = read_ctest_log(*log);
+    }
+    for (const PrintedTest& test : printed.tests) {
+      NewCase made = case_of(test);
+      made.classname = made.name;
+      suite.cases.push_back(std::move(made));
+    }
+    for (const size_t index : file.crashes) {
+      const CrashReport& crash = session_.crashes[index];
+      if (crash.test.runner_name.empty()) {
+        continue;
+      }
+      const std::string name = words_.line(crash.test.runner_name, kLongestName);
+      auto place = std::ranges::find(suite.cases, name, &NewCase::name);
+      if (place == suite.cases.end()) {
+        place = suite.cases.insert(place, NewCase{name, name, std::nullopt, TestState::failed, "", {}});
+      }
+      place->errors.push_back(words_.error(crash));
+    }
+    for (NewCase& made : suite.cases) {
+      if (!made.errors.empty() && printed.announced > suite.cases.size()) {
+        made.errors.front().body +=
+            fmt::format("\n{} of the {} tests of ctest have never begun.\n",
+                        printed.announced - suite.cases.size(), printed.announced);
+        break;
+      }
+    }
+    return new_junit({suite});
   }
 
   std::vector<std::string> ctest_folders(const RawCrash& crash) const {
@@ -420,6 +476,9 @@ class Augmenter {
 
   // The file that the dead process would have written, as far as it is known.
   std::string written_for_the_dead(const Target& file) const {
+    if (file.writer == Writer::ctest) {
+      return written_for_ctest(file);
+    }
     std::vector<NewSuite> suites;
     const auto suite_named = [&](const std::string& name) -> NewSuite& {
       const auto found = std::ranges::find(suites, name, &NewSuite::name);

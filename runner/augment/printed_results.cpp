@@ -4,6 +4,7 @@
 #include "runner/augment/printed_results.h"
 
 #include <charconv>
+#include <cstdlib>
 #include <map>
 
 namespace crashcrawler {
@@ -156,6 +157,37 @@ std::optional<std::string> output_in_ctest_log(std::string_view log, const std::
   }
   next_line(rest);
   return std::string(rest.substr(0, rest.find("\n<end of output>\n")));
+}
+
+PrintedResults read_ctest_log(std::string_view log) {
+  PrintedResults results;
+  PrintedTest* open = nullptr;
+  bool in_output = false;
+  while (!log.empty()) {
+    const std::string_view line = next_line(log);
+    const size_t testing = line.find(" Testing: ");
+    const size_t slash = line.find('/');
+    if (in_output) {
+      in_output = line != "<end of output>";
+      if (in_output && open && open->words.size() + line.size() < kMostWords) {
+        open->words.append(line).append("\n");
+      }
+    } else if (line == "Output:") {
+      in_output = true;
+      next_line(log);  // a rule
+    } else if (testing != line.npos && slash < testing && results.tests.size() < kMostTests) {
+      std::from_chars(line.data() + slash + 1, line.data() + testing, results.announced);
+      open = &results.tests.emplace_back();
+      open->name = line.substr(testing + std::string_view(" Testing: ").size());
+    } else if (open && line.starts_with("Test time =") && line.ends_with(" sec")) {
+      open->seconds = std::strtod(std::string(line.substr(11)).c_str(), nullptr);
+    } else if (open && line == "Test Passed.") {
+      open->state = TestState::passed;
+    } else if (open && line == "Test Failed.") {
+      open->state = TestState::failed;
+    }
+  }
+  return results;
 }
 
 }  // namespace crashcrawler

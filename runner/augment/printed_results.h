@@ -29,4 +29,7 @@ PrintedResults read_googletest_output(std::string_view output);
 // nullopt: the log does not have it.
 std::optional<std::string> output_in_ctest_log(std::string_view log, const std::string& test);
 
+// All tests that the log of ctest has, also of one that died over it; suite is empty, words are the output.
+PrintedResults read_ctest_log(std::string_view log);
+
 }  // namespace crashcrawler

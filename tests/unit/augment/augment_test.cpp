@@ -198,6 +198,26 @@ TEST_F(Augment, FindsTheFileOfCtestAroundItsTests) {
   EXPECT_THAT(read("build/j.xml"), HasSubstr("\n\terrors=\"1\"\n\tfailures=\"0\"\n"));
 }
 
+TEST_F(Augment, WritesTheFileOfACtestThatWasEnded) {
+  folder_.write("build/Testing/Temporary/LastTest.log.tmp",
+                "1/3 Testing: a\nOutput:\n---\nx\n<end of output>\nTest time =   0.25 sec\nTest Passed.\n");
+  CrashReport& hangs = crash();
+  hangs.raw.working_directory = path("build/sub");
+  hangs.raw.ancestors = {{2, "ctest", {"ctest", "--output-junit", "j.xml"}}};
+  hangs.test.runner = "ctest";
+  hangs.test.runner_name = "hangs";
+  CrashReport& ctest = crash();
+  ctest.raw.working_directory = path("build");
+  ctest.raw.arguments = {"ctest", "--output-junit", "j.xml"};
+  ctest.test = {};
+  EXPECT_THAT(augment(), IsEmpty());
+  const std::string written = read("build/j.xml");
+  EXPECT_THAT(written, HasSubstr("<testcase classname=\"a\" name=\"a\" time=\"0.250\"/>"));
+  EXPECT_THAT(written, HasSubstr("<testcase classname=\"hangs\" name=\"hangs\">\n      <error "));
+  EXPECT_THAT(written, HasSubstr("1 of the 3 tests of ctest have never begun"));
+  EXPECT_THAT(written, Not(HasSubstr("c2 died")));
+}
+
 TEST_F(Augment, AddsTheTestOfASecondProgramThatNamesTheSameFile) {
   folder_.write("a.xml", kSuite);
   crash("New", "--gtest_output=xml:a.xml");

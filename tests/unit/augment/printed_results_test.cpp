@@ -47,6 +47,21 @@ TEST(PrintedResults, SurviveAnything) {
             "");
 }
 
+TEST(PrintedResults, OfACtestThatDied) {
+  const PrintedResults results = read_ctest_log(
+      "Start testing: now\n---\n1/4 Testing: a\n1/4 Test: a\nCommand: x\nOutput:\n---\n2/4 Testing: no\n"
+      "Test Failed.\n<end of output>\nTest time =   0.25 sec\n---\nTest Passed.\n\n2/4 Testing: b c\nOutput:\n---\n"
+      "why\n<end of output>\nTest time =   1.00 sec\nTest Failed.\n3/4 Testing: d\nOutput:\n---\ncut");
+  EXPECT_EQ(results.announced, 4u);
+  ASSERT_EQ(results.tests.size(), 3u);
+  EXPECT_EQ(results.tests[0].state, TestState::passed);
+  EXPECT_EQ(results.tests[0].seconds, 0.25);
+  EXPECT_EQ(results.tests[1].name, "b c");
+  EXPECT_EQ(results.tests[1].state, TestState::failed);
+  EXPECT_EQ(results.tests[1].words, "why\n");
+  EXPECT_EQ(results.tests[2].state, TestState::unfinished);
+}
+
 TEST(PrintedResults, OfOneTestInTheLogOfCtest) {
   const std::string log =
       "Start testing: now\n1/2 Testing: a\n\"a\" start time: Nov 22\nOutput:\n-----\nold\n<end of "
