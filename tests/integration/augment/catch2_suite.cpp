@@ -1,4 +1,4 @@
-// Crashes on purpose: Catch2 writes its file without a stack, and an empty one when a section crashes.
+// Crashes on purpose: Catch2 writes its file without a stack, and names a case after the section that crashed.
 #define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>
 
