@@ -425,7 +425,8 @@ class Augmenter {
       const std::string name = words_.line(crash.test.runner_name, kLongestName);
       auto place = std::ranges::find(suite.cases, name, &NewCase::name);
       if (place == suite.cases.end()) {
-        place = suite.cases.insert(place, NewCase{name, name, std::nullopt, TestState::failed, "", {}});
+        place =
+            suite.cases.insert(place, NewCase{name, name, std::nullopt, TestState::failed, "", {}});
       }
       place->errors.push_back(words_.error(crash));
     }

@@ -199,8 +199,9 @@ TEST_F(Augment, FindsTheFileOfCtestAroundItsTests) {
 }
 
 TEST_F(Augment, WritesTheFileOfACtestThatWasEnded) {
-  folder_.write("build/Testing/Temporary/LastTest.log.tmp",
-                "1/3 Testing: a\nOutput:\n---\nx\n<end of output>\nTest time =   0.25 sec\nTest Passed.\n");
+  folder_.write(
+      "build/Testing/Temporary/LastTest.log.tmp",
+      "1/3 Testing: a\nOutput:\n---\nx\n<end of output>\nTest time =   0.25 sec\nTest Passed.\n");
   CrashReport& hangs = crash();
   hangs.raw.working_directory = path("build/sub");
   hangs.raw.ancestors = {{2, "ctest", {"ctest", "--output-junit", "j.xml"}}};

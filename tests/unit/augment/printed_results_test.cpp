@@ -49,9 +49,12 @@ TEST(PrintedResults, SurviveAnything) {
 
 TEST(PrintedResults, OfACtestThatDied) {
   const PrintedResults results = read_ctest_log(
-      "Start testing: now\n---\n1/4 Testing: a\n1/4 Test: a\nCommand: x\nOutput:\n---\n2/4 Testing: no\n"
-      "Test Failed.\n<end of output>\nTest time =   0.25 sec\n---\nTest Passed.\n\n2/4 Testing: b c\nOutput:\n---\n"
-      "why\n<end of output>\nTest time =   1.00 sec\nTest Failed.\n3/4 Testing: d\nOutput:\n---\ncut");
+      "Start testing: now\n---\n1/4 Testing: a\n1/4 Test: a\nCommand: x\nOutput:\n---\n2/4 "
+      "Testing: no\n"
+      "Test Failed.\n<end of output>\nTest time =   0.25 sec\n---\nTest Passed.\n\n2/4 Testing: b "
+      "c\nOutput:\n---\n"
+      "why\n<end of output>\nTest time =   1.00 sec\nTest Failed.\n3/4 Testing: "
+      "d\nOutput:\n---\ncut");
   EXPECT_EQ(results.announced, 4u);
   ASSERT_EQ(results.tests.size(), 3u);
   EXPECT_EQ(results.tests[0].state, TestState::passed);
