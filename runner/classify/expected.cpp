@@ -284,19 +284,24 @@ std::string fast_death_test(CrashReport& report, const std::vector<CrashReport>&
   return "";
 }
 
+// A tracer is shown the signal first, and it is met once more as one that had gone to somebody.
+bool is_raised(const RawSignal& signal, const RawCrash& raw) {
+  return has_sender(signal.number, signal.code) &&
+         (signal.sender_pid == raw.pid || signal.sender_pid == raw.inner_pid);
+}
+
 std::string raised_for_test(const CrashReport& report, const std::vector<CrashReport>& reports,
                             const RunOutcome& outcome) {
-  const RawSignal& signal = report.raw.signal;
+  const RawCrash& raw = report.raw;
   const bool by_itself =
-      has_sender(signal.number, signal.code) &&
-      (signal.sender_pid == report.raw.pid || signal.sender_pid == report.raw.inner_pid);
+      is_raised(raw.signal, raw) && (!raw.first_signal || is_raised(raw.first_signal->signal, raw));
   const bool in_test = std::ranges::any_of(report.backtrace.threads, is_in_test);
-  if (!by_itself || signal.number == SIGABRT || report.kind != CrashKind::signal || !in_test ||
-      report.raw.first_signal || !is_forked_copy(report) || parent_died_before(report, reports) ||
+  if (!by_itself || raw.signal.number == SIGABRT || report.kind == CrashKind::sanitizer ||
+      !in_test || !is_forked_copy(report) || parent_died_before(report, reports) ||
       !test_passed(report, outcome)) {
     return "";
   }
-  return "it sent itself " + signal_name(signal.number) +
+  return "it sent itself " + signal_name(raw.signal.number) +
          "; the test that had forked it went on, and passed";
 }
 

@@ -165,6 +165,11 @@ TEST_F(DeathTest, AChildThatRaisesItsSignalForATestThatPassed) {
   EXPECT_EQ(reason(report), "");
   report.test.runner_result = RunnerResult::passed;
   EXPECT_NE(reason(report), "");
+  report.raw.first_signal.emplace().signal = report.raw.signal;
+  EXPECT_NE(reason(report), "") << "a tracer saw it first";
+  report.raw.first_signal->signal = {SIGSEGV, SEGV_MAPERR, 0, 0, 0, 0};
+  EXPECT_EQ(reason(report), "") << "a fault, raised anew";
+  report.raw.first_signal.reset();
   report.raw.signal.number = SIGABRT;
   EXPECT_EQ(reason(report), "") << "a failed check";
 }
