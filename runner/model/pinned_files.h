@@ -37,9 +37,8 @@ struct RootDirectory {
 };
 
 struct PinnedFile {
-  UniqueFd fd;          // read-only; invalid when it could not be opened
-  uint64_t copied = 0;  // bytes, when `fd` is a copy in memory
-  std::string error;    // why not
+  UniqueFd fd;        // read-only; invalid when it could not be opened
+  std::string error;  // why not
   bool changed =
       false;  // another file than the mapped one lies at the path now (fd is then invalid)
   bool vanished = false;  // nothing lies there any more
@@ -47,6 +46,8 @@ struct PinnedFile {
   // Where the file had its name, for whoever asks who put it there; null: not known.
   std::shared_ptr<const RootDirectory> root;
   std::string path_in_root;
+
+  uint64_t copied = 0;  // bytes, when `fd` is a copy in memory
 };
 
 using PinnedFiles = std::map<FileKey, PinnedFile>;
