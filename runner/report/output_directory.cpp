@@ -106,6 +106,10 @@ Result<std::vector<fs::path>> entries_of(const std::string& directory) {
 }
 
 Result<void> prove_writable(const std::string& directory) {
+  // A file without a name (open(2), O_TMPFILE) leaves nothing behind when we are killed over it.
+  if (UniqueFd(::open(directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600))) {
+    return {};
+  }
   const std::string probe = directory + "/.crashcrawler-writable.tmp" + std::to_string(::getpid());
   const UniqueFd fd(
       ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
