@@ -100,9 +100,8 @@ int BPF_PROG(on_signal_deliver, int signal, void* info, struct k_sigaction* acti
     }
     if (is_core_signal(signal)) {
       remember_first_signal(task, signal, info);
-    } else {
-      remember_call(task);
     }
+    remember_call(task);
     return 0;
   }
   if (!is_fatal_signal(signal) || !in_tree(task)) {

@@ -85,7 +85,6 @@ static __always_inline void remember_first_signal(struct task_struct* task, int 
   }
   registers = (void*)bpf_task_pt_regs(task);
   first->count++;
-  first->pending++;
   first->signal = signal;
   first->rip = registers->ip;
   first->rsp = registers->sp;
@@ -98,7 +97,7 @@ static __always_inline void remember_first_signal(struct task_struct* task, int 
   }
 }
 
-/* A handler of another signal is called: it returns by rt_sigreturn(2) as well. */
+/* A handler is called, of whatever signal: each returns by rt_sigreturn(2). */
 static __always_inline void remember_call(struct task_struct* task) {
   struct first_signal* first =
       sees_returns ? bpf_task_storage_get(&first_signals, task, 0, 0) : NULL;
