@@ -1,18 +1,14 @@
 #include "runner/attribute/rpm_database.h"
 
-#include <stdlib.h>
-
 #include <array>
-#include <filesystem>
 
 #include "runner/attribute/bounded_command.h"
+#include "runner/attribute/private_folder.h"
 #include "runner/attribute/text_lines.h"
 #include "runner/base/file.h"
 
 namespace crashcrawler {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr size_t kLargestDatabase = size_t{512} << 20;
 constexpr CommandLimits kLimits{std::chrono::seconds(20), size_t{256} << 20};
@@ -23,31 +19,6 @@ constexpr const char* kFormat =
 constexpr std::array kPlaces{"/usr/lib/sysimage/rpm", "/var/lib/rpm"};
 constexpr std::array kFiles{"rpmdb.sqlite", "Packages.db", "Packages"};
 constexpr std::array kBesideThem{"rpmdb.sqlite-wal", "Index.db"};
-
-// A folder that only we can read, gone at the end.
-class PrivateFolder {
- public:
-  PrivateFolder() {
-    std::error_code error;
-    std::string pattern = fs::temp_directory_path(error) / "crashcrawler-rpm-XXXXXX";
-    if (!error && ::mkdtemp(pattern.data()) != nullptr) {
-      path_ = pattern;
-    }
-  }
-  PrivateFolder(const PrivateFolder&) = delete;
-  PrivateFolder& operator=(const PrivateFolder&) = delete;
-  ~PrivateFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) {
-      fs::remove_all(path_, ignored);
-    }
-  }
-
-  const std::string& path() const { return path_; }  // empty: it could not be made
-
- private:
-  std::string path_;
-};
 
 Result<void> copy_database(RootFiles& root, const std::string& place, const std::string& folder) {
   std::string bytes;
@@ -102,7 +73,7 @@ PackageByPath find_in_rpm(RootFiles& root, const std::vector<std::string>& paths
         continue;
       }
       const std::string source = root.name_of(place + "/" + file);
-      const PrivateFolder folder;
+      const PrivateFolder folder("rpm");
       if (folder.path().empty()) {
         problems.push_back("cannot make a folder for a copy of " + source);
         return {};

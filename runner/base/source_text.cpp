@@ -1,35 +1,17 @@
 #include "runner/base/source_text.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 
-#include "runner/base/unique_fd.h"
+#include "runner/base/regular_file.h"
 
 namespace crashcrawler {
 namespace {
 
-constexpr off_t kLargestFile = 4 << 20;
+constexpr size_t kLargestFile = size_t{4} << 20;
 constexpr size_t kMostFiles = 512;
 constexpr int kLinesUp = 500, kLinesOfCall = 500;
 constexpr size_t kLargestCall = 65536;
-
-// Debug information may name anything, a device or a pipe too.
-std::string text_of(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  struct stat status {};
-  if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      status.st_size > kLargestFile) {
-    return "";
-  }
-  std::string text(static_cast<size_t>(status.st_size), '\0');
-  const ssize_t got = ::pread(fd.get(), text.data(), text.size(), 0);
-  text.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
-  return text;
-}
 
 bool is_word(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
@@ -155,7 +137,8 @@ const std::vector<std::string>& SourceTexts::lines(const std::string& path) {
     return kNone;
   }
   std::vector<std::string>& lines = files_[path];
-  const std::string text = text_of(path);
+  const std::optional<RegularFile> file = read_regular_file(path, kLargestFile);
+  const std::string text = file ? file->bytes : "";
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     lines.push_back(text.substr(begin, end - begin));

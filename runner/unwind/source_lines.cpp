@@ -1,49 +1,16 @@
-// The name of the file comes from debug information, which may say anything: opened is what a regular file is, without
-// waiting for a FIFO, and never more of it than the limit.
 #include "runner/unwind/source_lines.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <string_view>
 
-#include "runner/base/unique_fd.h"
+#include "runner/base/regular_file.h"
 
 namespace crashcrawler {
 
 namespace {
 
-constexpr off_t kLargestFile = off_t{4} << 20;
+constexpr size_t kLargestFile = (size_t{4} << 20) - 1;
 constexpr size_t kLongestLine = 240;  // bytes
 constexpr int kNeighbours = 1;        // lines on each side
-
-struct ReadFile {
-  std::string bytes;
-  int64_t modified_ns = 0;
-};
-
-std::optional<ReadFile> read_source(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  struct stat status;
-  if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      status.st_size >= kLargestFile) {
-    return std::nullopt;
-  }
-  ReadFile file;
-  file.modified_ns = status.st_mtim.tv_sec * int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
-  file.bytes.resize(static_cast<size_t>(status.st_size));
-  size_t size = 0;
-  while (size < file.bytes.size()) {
-    const ssize_t got = ::read(fd.get(), file.bytes.data() + size, file.bytes.size() - size);
-    if (got <= 0) {
-      break;
-    }
-    size += static_cast<size_t>(got);
-  }
-  file.bytes.resize(size);
-  return file;
-}
 
 std::shared_ptr<const SourceText> excerpt(std::string_view text, int line) {
   const auto result = std::make_shared<SourceText>();
@@ -73,7 +40,7 @@ std::shared_ptr<const SourceText> SourceFiles::around(const SourceLocation& loca
   const auto [known, is_new] =
       known_.try_emplace({location.file, location.line, program_modified_ns}, nullptr);
   if (is_new) {
-    if (const std::optional<ReadFile> file = read_source(location.file)) {
+    if (const std::optional<RegularFile> file = read_regular_file(location.file, kLargestFile)) {
       if (const auto text = excerpt(file->bytes, location.line)) {
         auto dated = std::make_shared<SourceText>(*text);
         dated->newer_than_program =

@@ -14,21 +14,19 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <string_view>
 
 #include "runner/attribute/bounded_command.h"
+#include "runner/attribute/private_folder.h"
 #include "runner/base/file.h"
 
 namespace crashcrawler {
 namespace {
 
 using Json = nlohmann::json;
-namespace fs = std::filesystem;
-
 constexpr size_t kMostTests = 100000;
 constexpr size_t kLargestLog = size_t{256} << 20, kLargestAnswer = size_t{64} << 20;
 constexpr std::chrono::milliseconds kLongestAnswer{20000};
@@ -80,29 +78,6 @@ void take_property(const Json& property, CtestTest& test) {
     test.will_fail = value.is_boolean() && value.get<bool>();
   }
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::error_code none;
-    path_ = (fs::temp_directory_path(none) / "crashcrawler-ctest-XXXXXX").string();
-    if (none || ::mkdtemp(path_.data()) == nullptr) {
-      path_.clear();
-    }
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) {
-      fs::remove_all(path_, ignored);
-    }
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 std::vector<std::string> our_environment() {
   std::vector<std::string> variables;
@@ -285,7 +260,7 @@ void read_log(const std::string& log, std::vector<CtestTest>& tests) {
 Result<std::vector<CtestTest>> ask_ctest(const std::vector<std::string>& arguments,
                                          const std::string& build_folder,
                                          std::chrono::system_clock::time_point since) {
-  const TemporaryFolder folder;
+  const PrivateFolder folder("ctest");
   if (folder.path().empty() || build_folder.find("]==]") != std::string::npos) {
     return Error{"there is no temporary folder to ask ctest in"};
   }
