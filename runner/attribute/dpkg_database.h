@@ -3,6 +3,7 @@
 // crashed process saw.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -43,11 +44,12 @@ std::vector<PackageState> parse_status(std::string_view text, const std::string&
 // (distroless images), *.md5sums (deb-md5sums(5)).
 enum class FileLists { list, md5sums };
 
-// Which of them in `directory` (keys without the suffix) name each of `paths`. Unreadable ones are
-// told in `problems`.
+// Which of them in `directory` (keys without the suffix) name each of `paths`. Read are first those that are likely to, by
+// their names, and none any more when `is_enough` of what is known so far. Unreadable ones are told in `problems`.
 using OwnersByPath = std::map<std::string, std::vector<std::string>>;
 Result<OwnersByPath> find_owners(RootFiles& root, const std::string& directory, FileLists lists,
                                  const std::vector<std::string>& paths,
+                                 const std::function<bool(const OwnersByPath&)>& is_enough,
                                  std::vector<std::string>& problems);
 
 }  // namespace crashcrawler

@@ -1,5 +1,8 @@
 #include "runner/attribute/dpkg_packages.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <iterator>
 #include <set>
@@ -74,6 +77,44 @@ std::vector<Diversion> read_diversions(RootFiles& root, std::vector<std::string>
   return *diversions;
 }
 
+// Whether dpkg cannot have brought the file: it lies where no distribution's packages put files, and its inode has changed
+// since dpkg wrote its database last, which it does after it has put the files in place. A build tree is such a place.
+bool is_younger_than(const RootFiles& root, const std::string& database, const std::string& path) {
+  static constexpr std::string_view kOfPackages[] = {
+      "/bin/", "/boot/", "/etc/", "/lib", "/opt/", "/sbin", "/srv/", "/usr/", "/var/lib/"};
+  const bool is_local = path.starts_with("/usr/local/");
+  if (!is_local && std::ranges::any_of(kOfPackages, [&](std::string_view folder) {
+        return path.starts_with(folder);
+      })) {
+    return false;
+  }
+  const UniqueFd file = root.open(path, O_PATH), written = root.open(database, O_PATH);
+  struct stat of_file {
+  }, of_database{};
+  return file && written && ::fstat(file.get(), &of_file) == 0 &&
+         ::fstat(written.get(), &of_database) == 0 &&
+         std::pair(of_file.st_ctim.tv_sec, of_file.st_ctim.tv_nsec) >
+             std::pair(of_database.st_ctim.tv_sec, of_database.st_ctim.tv_nsec);
+}
+
+// Where /lib is a link to /usr/lib, either name of a file is as good as the other.
+bool has_merged_usr(const RootFiles& root) {
+  const UniqueFd lib = root.open("/lib", O_PATH | O_NOFOLLOW);
+  struct stat status {};
+  return lib && ::fstat(lib.get(), &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+// Nothing that the remaining lists could say would change the owner.
+bool is_settled(const Lookup& lookup, const OwnersByPath& owners, bool any_name) {
+  if (!lookup.only_owner.empty() || !lookup.not_owner.empty()) {
+    return false;
+  }
+  return owners.contains(lookup.names.front()) ||
+         (any_name && std::ranges::any_of(lookup.names, [&](const std::string& name) {
+            return owners.contains(name);
+          }));
+}
+
 // Looks every name up in the list files, in one pass, and notes the owner. False when there was
 // none to read.
 bool find_owners_of(RootFiles& root, Lookups& lookups, const std::string& directory,
@@ -84,8 +125,14 @@ bool find_owners_of(RootFiles& root, Lookups& lookups, const std::string& direct
     apply_diversions(diversions, lookup);
     names.insert(lookup.names.begin(), lookup.names.end());
   }
-  const Result<OwnersByPath> owners =
-      find_owners(root, directory, lists, {names.begin(), names.end()}, problems);
+  const Result<OwnersByPath> owners = find_owners(
+      root, directory, lists, {names.begin(), names.end()},
+      [&, any_name = has_merged_usr(root)](const OwnersByPath& found) {
+        return std::ranges::all_of(lookups, [&](const auto& lookup) {
+          return is_settled(lookup.second, found, any_name);
+        });
+      },
+      problems);
   if (!owners) {
     problems.push_back(owners.error().message);
     return false;
@@ -149,6 +196,9 @@ PackageByPath find_in_dpkg(RootFiles& root, const std::vector<std::string>& path
   }
   Lookups lookups;
   for (const std::string& path : paths) {
+    if (is_whole && is_younger_than(root, status, path)) {
+      continue;
+    }
     lookups.try_emplace(path, Lookup{with_alias(path), "", "", ""});
   }
   PackageByPath found;

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class Packages : public ::testing::Test {
@@ -34,6 +35,13 @@ class Packages : public ::testing::Test {
         "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2\n");
     list("libc6:amd64", "/.\n/lib\n/lib/x86_64-linux-gnu/libc.so.6\n/usr/share/doc/libc6\n");
     list("bash", "/.\n/bin\n/bin/bash\n");
+  }
+
+  // What cannot be read is told, so it is known afterwards whether somebody tried.
+  void break_a_list() { root_.write("var/lib/dpkg/info/broken.list/x", ""); }
+  void merge_usr() {
+    std::filesystem::create_directories(root_.path() + "/usr/lib");
+    std::filesystem::create_symlink("usr/lib", root_.path() + "/lib");
   }
 
   Module found(const std::string& path) {
@@ -193,11 +201,54 @@ TEST_F(Packages, TellAMissingInfoFolder) {
 }
 
 TEST_F(Packages, TellAnUnreadableListAndStillFindTheRest) {
-  usual_database();
-  root_.write("var/lib/dpkg/info/broken.list/x", "");  // a folder where a file should be
-  EXPECT_EQ(found("/bin/bash").package.name, "bash");
+  status("Package: tools\nVersion: 1\n");
+  list("tools", "/usr/bin/report\n");
+  break_a_list();
+  EXPECT_EQ(found("/usr/bin/report").package.name, "tools");
   ASSERT_THAT(problems_, SizeIs(1));
   EXPECT_THAT(problems_[0], HasSubstr("broken.list"));
+}
+
+TEST_F(Packages, ReadTheLikelyListsFirstAndNoMoreThanAreNeeded) {
+  usual_database();
+  merge_usr();
+  break_a_list();
+  EXPECT_EQ(found("/usr/lib/x86_64-linux-gnu/libc.so.6").package.name, "libc6");
+  EXPECT_THAT(problems_, IsEmpty());
+  EXPECT_EQ(found("/bin/bash").package.name, "bash");
+  EXPECT_THAT(problems_, IsEmpty());
+  found("/usr/bin/nobody_s");
+  EXPECT_THAT(problems_, SizeIs(1));
+}
+
+TEST_F(Packages, ReadAllListsWhereTheOtherNameIsAnotherFile) {
+  status("Package: libx1\nVersion: 1\n\nPackage: other\nVersion: 2\n");
+  list("libx1", "/lib/libx.so.1\n");
+  list("other", "/usr/lib/libx.so.1\n");
+  EXPECT_EQ(found("/usr/lib/libx.so.1").package.name, "other");
+}
+
+TEST_F(Packages, AskNobodyForAFileYoungerThanTheDatabaseWhereNoPackagePutsFiles) {
+  root_.write("home/me/old", "");
+  usual_database();
+  list("mine", "/home/me/old\n/home/me/new\n");
+  break_a_list();
+  found("/home/me/old");
+  EXPECT_THAT(problems_, Not(IsEmpty()));
+  const std::string young = root_.path() + "/home/me/new";
+  struct stat database {
+  }, file{};
+  ASSERT_EQ(::stat((root_.path() + "/var/lib/dpkg/status").c_str(), &database), 0);
+  do {  // the clock of the file system has a grain
+    root_.write("home/me/new", "");
+    ASSERT_EQ(::stat(young.c_str(), &file), 0);
+  } while (file.st_ctim.tv_sec == database.st_ctim.tv_sec &&
+           file.st_ctim.tv_nsec == database.st_ctim.tv_nsec);
+  EXPECT_EQ(found("/home/me/new").package.name, "");
+  EXPECT_THAT(problems_, IsEmpty());
+  root_.write("usr/bin/new", "");  // here one may have put it
+  found("/usr/bin/new");
+  EXPECT_THAT(problems_, Not(IsEmpty()));
 }
 
 TEST_F(Packages, TellAMalformedStatusLineAndStillFindTheRest) {
@@ -357,9 +408,9 @@ TEST_F(Packages, TellDatabasesThatAreLinksInCyclesPipesOrHuge) {
   ASSERT_EQ(::mkfifo((root_.path() + "/var/lib/dpkg/info/pipe.list").c_str(), 0600), 0);
   list("huge", "");
   std::filesystem::resize_file(root_.path() + "/var/lib/dpkg/info/huge.list", size_t{1} << 40);
-  list("bash", "/bin/bash\n");
-  status("Package: bash\nVersion: 1\n");
-  EXPECT_EQ(found("/bin/bash").package.name, "bash");
+  list("tools", "/bin/report\n");
+  status("Package: tools\nVersion: 1\n");
+  EXPECT_EQ(found("/bin/report").package.name, "tools");
   ASSERT_THAT(problems_, SizeIs(3));
 }
 
