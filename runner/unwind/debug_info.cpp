@@ -13,8 +13,10 @@
 #include "runner/unwind/debug_info.h"
 
 #include <dwarf.h>
+#include <gelf.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "runner/unwind/debug_files.h"
 #include "runner/unwind/source_path.h"
@@ -28,6 +30,7 @@ constexpr size_t kMostDies = 1u << 24;  // of one unit
 constexpr size_t kDeepestDie = 128;
 constexpr size_t kMostRanges = 1u << 16;  // of one DIE
 constexpr size_t kMostInlines = 128;
+constexpr size_t kMostAbbreviations = 1u << 16;  // of one unit
 
 template <typename Sink>
 void for_each_range(Dwarf_Die* die, const Sink& sink) {
@@ -138,6 +141,52 @@ std::vector<Dwarf_Die> inlined_at(const Dwarf_Die& function, uint64_t address) {
   return chain;
 }
 
+// Whether an entry of the unit may refer to one of another unit. Its abbreviations say so.
+bool leads_to_other_units(Dwarf_Die* unit) {
+  Dwarf_Off offset = 0;
+  for (size_t seen = 0; seen < kMostAbbreviations; ++seen) {
+    size_t length = 0;
+    Dwarf_Abbrev* abbreviation = dwarf_getabbrev(unit, offset, &length);
+    if (abbreviation == DWARF_END_ABBREV) {
+      return false;
+    }
+    if (abbreviation == nullptr) {
+      return true;
+    }
+    // Up to the one that is not there: dwarf_getattrcnt() of elfutils 0.188 miscounts where there are implicit constants.
+    unsigned name = 0, form = 0;
+    for (size_t i = 0; dwarf_getabbrevattr(abbreviation, i, &name, &form, nullptr) == 0; ++i) {
+      if (form == DW_FORM_ref_addr || form == DW_FORM_ref_sig8 || form == DW_FORM_indirect) {
+        return true;
+      }
+    }
+    offset += length;
+  }
+  return true;
+}
+
+// What the section has in the file, or rather in the memory where `elf` is; empty: there is none.
+std::string_view section_bytes(Elf* elf, std::string_view name) {
+  size_t names = 0;
+  if (elf_getshdrstrndx(elf, &names) != 0) {
+    return {};
+  }
+  Elf_Scn* section = nullptr;
+  while ((section = elf_nextscn(elf, section)) != nullptr) {
+    GElf_Shdr header;
+    const char* found = gelf_getshdr(section, &header) != nullptr
+                            ? elf_strptr(elf, names, header.sh_name)
+                            : nullptr;
+    if (found != nullptr && name == found) {
+      const Elf_Data* data = elf_rawdata(section, nullptr);
+      return data != nullptr && data->d_buf != nullptr
+                 ? std::string_view(static_cast<const char*>(data->d_buf), data->d_size)
+                 : std::string_view();
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<DebugLocation> DebugInfo::find(uint64_t address) {
@@ -159,7 +208,11 @@ std::optional<DebugLocation> DebugInfo::find(uint64_t address) {
 
 DebugInfo::Unit* DebugInfo::unit_of(uint64_t address) {
   Dwarf_Die die;
-  if (dwarf_addrdie(dwarf_, address, &die) != nullptr) {
+  if (inflated_ != nullptr) {
+    if (const std::optional<Dwarf_Die> unit = inflated_unit_of(address)) {
+      return unit_at(*unit);
+    }
+  } else if (dwarf_addrdie(dwarf_, address, &die) != nullptr) {
     return unit_at(die);
   }
   map_all_units();
@@ -172,10 +225,65 @@ DebugInfo::Unit* DebugInfo::unit_of(uint64_t address) {
   return unit_at(std::prev(after)->die);
 }
 
+// The unit that .debug_aranges names, with everything inflated that its entries lead to; nullopt: it names none, or what it
+// names is no unit.
+std::optional<Dwarf_Die> DebugInfo::inflated_unit_of(uint64_t address) {
+  constexpr uint64_t kLongestHeader = 64;
+  if (!ranges_) {
+    ranges_.emplace(section_bytes(dwarf_getelf(dwarf_), ".debug_aranges"));
+  }
+  const std::optional<uint64_t> offset = ranges_->unit_of(address);
+  if (!offset || !inflate(InflatedFile::Section::info, *offset + kLongestHeader)) {
+    return std::nullopt;
+  }
+  Dwarf_Off next = 0;
+  size_t header = 0;
+  Dwarf_Die die;
+  if (dwarf_next_unit(dwarf_, *offset, &next, &header, nullptr, nullptr, nullptr, nullptr, nullptr,
+                      nullptr) != 0 ||
+      !inflate(InflatedFile::Section::info, next) ||
+      dwarf_offdie(dwarf_, *offset + header, &die) == nullptr) {
+    return std::nullopt;
+  }
+  if (leads_to_other_units(&die) && !inflate(InflatedFile::Section::info, InflatedFile::kAll)) {
+    return std::nullopt;
+  }
+  return die;
+}
+
+bool DebugInfo::inflate(InflatedFile::Section section, uint64_t end) {
+  if (inflated_ == nullptr || inflated_->inflate(section, end)) {
+    return true;
+  }
+  complaint_ = "compressed sections: one cannot be decompressed";
+  return false;
+}
+
+// The line table of a unit, up to its end, which its length tells (DWARF 5, 6.2.4 and 7.4).
+bool DebugInfo::inflate_lines(Dwarf_Die* unit) {
+  if (inflated_ == nullptr) {
+    return true;
+  }
+  constexpr uint32_t kDwarf64 = 0xffffffff;
+  const uint64_t offset = number_attribute(unit, DW_AT_stmt_list);
+  uint32_t length = 0;
+  const std::string_view lines = section_bytes(dwarf_getelf(dwarf_), ".debug_line");
+  if (offset > lines.size() || lines.size() - offset < sizeof length) {
+    return true;  // libdw says what is wrong
+  }
+  if (!inflate(InflatedFile::Section::line, offset + sizeof length)) {
+    return false;
+  }
+  std::memcpy(&length, lines.data() + offset, sizeof length);
+  return inflate(InflatedFile::Section::line,
+                 length == kDwarf64 ? InflatedFile::kAll : offset + sizeof length + length);
+}
+
 DebugInfo::Unit* DebugInfo::unit_at(const Dwarf_Die& die) {
   Dwarf_Die copy = die;
   const auto [unit, is_new] = units_.try_emplace(dwarf_dieoffset(&copy), Unit{die, die, {}});
   if (is_new) {
+    inflate_lines(&copy);
     Dwarf_Lines* lines = nullptr;
     size_t count = 0;
     if (dwarf_hasattr(&copy, DW_AT_stmt_list) != 0 &&
@@ -222,6 +330,7 @@ void DebugInfo::map_all_units() {
     return;
   }
   mapped_all_units_ = true;
+  inflate(InflatedFile::Section::info, InflatedFile::kAll);
   Dwarf_CU* unit = nullptr;
   Dwarf_Die die;
   for (size_t i = 0; i < kMostUnits; ++i) {

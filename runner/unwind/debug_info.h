@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "runner/model/backtrace.h"
+#include "runner/unwind/address_ranges.h"
 #include "runner/unwind/die_name.h"
+#include "runner/unwind/inflated_file.h"
 
 namespace crashcrawler {
 
@@ -27,8 +29,9 @@ class DebugInfo {
  public:
   // Null: a file without debug information; nothing is ever found.
   // `folder`: see folder_of().
-  explicit DebugInfo(Dwarf* dwarf, std::string folder = "")
-      : dwarf_(dwarf), folder_(std::move(folder)) {}
+  // `inflated`: what `dwarf` reads, when it has to be inflated on the way; else null.
+  explicit DebugInfo(Dwarf* dwarf, std::string folder = "", InflatedFile* inflated = nullptr)
+      : dwarf_(dwarf), folder_(std::move(folder)), inflated_(inflated) {}
 
   std::optional<DebugLocation> find(uint64_t address);
 
@@ -50,6 +53,9 @@ class DebugInfo {
   };
 
   Unit* unit_of(uint64_t address);
+  std::optional<Dwarf_Die> inflated_unit_of(uint64_t address);
+  bool inflate(InflatedFile::Section section, uint64_t end);
+  bool inflate_lines(Dwarf_Die* unit);
   Unit* unit_at(const Dwarf_Die& die);
   void map_all_units();
   const Range* function_of(Unit& unit, uint64_t address);
@@ -61,6 +67,8 @@ class DebugInfo {
 
   Dwarf* dwarf_;
   std::string folder_, complaint_;
+  InflatedFile* inflated_;
+  std::optional<AddressRanges> ranges_;  // of inflated_, from the first question on
   std::map<Dwarf_Off, Unit> units_;
   std::vector<Range> unit_ranges_;  // of every unit, by start
   bool mapped_all_units_ = false;

@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "runner/unwind/bounded_child.h"
-#include "runner/unwind/compressed_sections.h"
+#include "runner/unwind/mini_debug_file.h"
 
 namespace crashcrawler {
 
@@ -185,11 +185,11 @@ void ElfImage::find_debug_information() {
   Elf* elf = elsewhere ? debug_file_->elf.get() : elf_.get();
   size_t size = 0;
   const char* raw = elf_rawfile(elf, &size);
-  if (auto inflated = inflated_debug_file(elf, {raw, raw != nullptr ? size : 0}); !inflated) {
+  if (auto inflated = InflatedFile::of(elf, {raw, raw != nullptr ? size : 0}); !inflated) {
     complaint_ = inflated.error().message;
   } else if (*inflated) {
-    inflated_bytes_ = std::move(**inflated);
-    inflated_elf_ = elf_in(inflated_bytes_);
+    inflated_ = std::move(*inflated);
+    inflated_elf_ = elf_in(inflated_->bytes());
     elf = inflated_elf_.get();
   }
   if (!inflated_elf_) {
@@ -251,9 +251,9 @@ FrameHandle ElfImage::call_frame(uint64_t address) {
 const ResolvedAddress& ElfImage::resolve(uint64_t address) {
   if (!symbolizer_) {
     find_symbols();
-    symbolizer_ =
-        std::make_unique<Symbolizer>(elf_.get(), debug_file_ ? debug_file_->elf.get() : nullptr,
-                                     mini_debug_file_.get(), dwarf_.get(), debug_folder_);
+    symbolizer_ = std::make_unique<Symbolizer>(
+        elf_.get(), debug_file_ ? debug_file_->elf.get() : nullptr, mini_debug_file_.get(),
+        DebugInfo(dwarf_.get(), debug_folder_, inflated_.get()));
   }
   const ResolvedAddress& resolved = symbolizer_->resolve(address);
   if (complaint_.empty()) {
@@ -263,8 +263,8 @@ const ResolvedAddress& ElfImage::resolve(uint64_t address) {
 }
 
 size_t ElfImage::footprint() const {
-  return bytes_.size() + (debug_file_ ? debug_file_->size : 0) + inflated_bytes_.size() +
-         mini_bytes_.size();
+  return bytes_.size() + (debug_file_ ? debug_file_->size : 0) +
+         (inflated_ ? inflated_->bytes().size() : 0) + mini_bytes_.size();
 }
 
 }  // namespace crashcrawler

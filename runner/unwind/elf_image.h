@@ -16,6 +16,7 @@
 #include "runner/unwind/debug_files.h"
 #include "runner/unwind/elf_handles.h"
 #include "runner/unwind/elf_origin.h"
+#include "runner/unwind/inflated_file.h"
 #include "runner/unwind/symbolizer.h"
 
 namespace crashcrawler {
@@ -87,8 +88,10 @@ class ElfImage {
   std::string complaint_;
   std::string debug_folder_;  // see folder_of(); of the file that dwarf_ reads
   std::optional<DebugFile> debug_file_;
-  std::string inflated_bytes_, mini_bytes_;  // empty: not needed
-  ElfHandle inflated_elf_;                   // this file or debug_file_, not compressed
+  std::unique_ptr<InflatedFile>
+      inflated_;  // this file or debug_file_, not compressed; null: not needed
+  ElfHandle inflated_elf_;
+  std::string mini_bytes_;  // empty: not needed
   ElfHandle mini_debug_file_;
   DwarfHandle dwarf_;  // of this file, of debug_file_ or of inflated_elf_
   bool looked_for_eh_frame_ = false;

@@ -26,9 +26,9 @@ struct ResolvedAddress {
 
 class Symbolizer {
  public:
-  // `debug_file`, `mini_debug_file` and `dwarf` may be null. `folder`: of the file that `dwarf` reads, see folder_of().
-  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, Dwarf* dwarf, std::string folder = "")
-      : symbols_({elf, debug_file}, mini_debug_file), debug_info_(dwarf, std::move(folder)) {}
+  // `debug_file` and `mini_debug_file` may be null.
+  Symbolizer(Elf* elf, Elf* debug_file, Elf* mini_debug_file, DebugInfo debug_info)
+      : symbols_({elf, debug_file}, mini_debug_file), debug_info_(std::move(debug_info)) {}
 
   // Stays valid until the next call.
   const ResolvedAddress& resolve(uint64_t address);

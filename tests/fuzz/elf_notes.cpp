@@ -1,7 +1,8 @@
 // An ELF file -> where it says that it comes from, and what is compressed in it.
-#include "runner/unwind/compressed_sections.h"
 #include "runner/unwind/elf_handles.h"
 #include "runner/unwind/elf_origin.h"
+#include "runner/unwind/inflated_file.h"
+#include "runner/unwind/mini_debug_file.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace crashcrawler;
@@ -16,10 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   read_origin(elf.get());
   const auto mini = mini_debug_file(elf.get());
   fuzz::require(mini || !mini.error().message.empty());
-  const auto inflated = inflated_debug_file(elf.get(), bytes);
+  const auto inflated = InflatedFile::of(elf.get(), bytes);
   fuzz::require(inflated || !inflated.error().message.empty());
   if (inflated && *inflated) {
-    std::string copy = **inflated;
+    (*inflated)->inflate(InflatedFile::Section::info, InflatedFile::kAll);
+    (*inflated)->inflate(InflatedFile::Section::line, InflatedFile::kAll);
+    std::string copy((*inflated)->bytes());
     const ElfHandle made(elf_memory(copy.data(), copy.size()));
     fuzz::require(made && elf_kind(made.get()) == ELF_K_ELF);
   }

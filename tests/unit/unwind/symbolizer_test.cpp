@@ -111,7 +111,7 @@ TEST(SymbolTable, uses_dynsym_when_there_is_no_symtab) {
 TEST(Symbolizer, knows_every_function_by_both_sources) {
   for (const char* name : {"optimised", "plain", "clang", "dwarf4", "compressed"}) {
     const File file(name);
-    Symbolizer symbolizer(file.elf.get(), nullptr, nullptr, file.dwarf.get());
+    Symbolizer symbolizer(file.elf.get(), nullptr, nullptr, DebugInfo(file.dwarf.get()));
     const std::map<std::string, std::string> functions = {
         {"_ZN4shop6middleEPi", "shop::middle(int*)"},
         {"_ZN4shop5innerIiEEvPT_", "void shop::inner<int>(int*)"},
@@ -129,7 +129,7 @@ TEST(Symbolizer, knows_every_function_by_both_sources) {
 
 TEST(Symbolizer, answers_the_same_the_second_time) {
   const File file("optimised");
-  Symbolizer symbolizer(file.elf.get(), nullptr, nullptr, file.dwarf.get());
+  Symbolizer symbolizer(file.elf.get(), nullptr, nullptr, DebugInfo(file.dwarf.get()));
   const uint64_t address = file.symbol("main").st_value;
   const ResolvedAddress* first = &symbolizer.resolve(address);
   EXPECT_EQ(&symbolizer.resolve(address), first);
@@ -137,7 +137,7 @@ TEST(Symbolizer, answers_the_same_the_second_time) {
 
 TEST(Symbolizer, knows_nothing_outside_of_the_code) {
   const File file("optimised");
-  Symbolizer symbolizer(file.elf.get(), nullptr, nullptr, file.dwarf.get());
+  Symbolizer symbolizer(file.elf.get(), nullptr, nullptr, DebugInfo(file.dwarf.get()));
   for (const uint64_t address : {uint64_t{0}, uint64_t{0x7fffffff}, ~uint64_t{0}}) {
     const ResolvedAddress& found = symbolizer.resolve(address);
     EXPECT_EQ(found.function, "");

@@ -1,17 +1,21 @@
 // Sizes in the file are claims. Nothing is reserved before it is clear that it stays below kMostInflated, and what does
 // not come out as long as it said is wrong.
-#include "runner/unwind/compressed_sections.h"
+//
+// Inflating all of the C library's debug information takes longer than everything else that is done for a crash. It is read
+// by its offsets, and a unit near its beginning needs what lies before it and itself; so the two sections that are most of
+// it are inflated from their beginning up to what is asked for. The rest of them stays a page of zeros that nobody touches.
+#include "runner/unwind/inflated_file.h"
 
 #include <elf.h>
 #include <gelf.h>
-#include <libdeflate.h>
-#include <lzma.h>
+#include <isa-l/igzip_lib.h>
+#include <sys/mman.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <memory>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -21,37 +25,10 @@ namespace crashcrawler {
 namespace {
 
 constexpr size_t kMostInflated = size_t{512} << 20;  // of one file
-constexpr uint64_t kMostMemoryOfXz = uint64_t{128} << 20;
-constexpr size_t kGrowth = 1u << 20;
+constexpr size_t kGrowth = size_t{64} << 10;
 constexpr uint64_t kMostOfDeflate =
     1032;                      // bytes that one byte can become (RFC 1951: 258 in 2 bits)
 constexpr uint32_t kZstd = 2;  // ELFCOMPRESS_ZSTD, which the elf.h of glibc 2.36 lacks
-
-Result<std::string> inflate_xz(std::string_view packed) {
-  lzma_stream stream = LZMA_STREAM_INIT;
-  if (lzma_stream_decoder(&stream, kMostMemoryOfXz, 0) != LZMA_OK) {
-    return Error{"liblzma does not start"};
-  }
-  stream.next_in = reinterpret_cast<const uint8_t*>(packed.data());
-  stream.avail_in = packed.size();
-  std::string inflated;
-  lzma_ret state = LZMA_OK;
-  while (state == LZMA_OK && stream.avail_out == 0 && inflated.size() < kMostInflated) {
-    const size_t made = inflated.size();
-    inflated.resize(made + kGrowth);
-    stream.next_out = reinterpret_cast<uint8_t*>(inflated.data()) + made;
-    stream.avail_out = kGrowth;
-    state = lzma_code(&stream, LZMA_FINISH);
-  }
-  inflated.resize(inflated.size() - stream.avail_out);
-  lzma_end(&stream);
-  if (state != LZMA_STREAM_END) {
-    return Error{state == LZMA_OK
-                     ? "it is longer than anything sensible"
-                     : "it cannot be decompressed (liblzma: " + std::to_string(state) + ")"};
-  }
-  return inflated;
-}
 
 // Nobody asks these where a function or a line is, and .debug_loclists alone may be a seventh of all.
 bool is_needed(std::string_view name) {
@@ -62,16 +39,16 @@ bool is_needed(std::string_view name) {
   return std::ranges::find(kNotNeeded, name) == std::end(kNotNeeded);
 }
 
-bool inflate(uint32_t type, std::string_view packed, std::span<char> into) {
-  if (type == kZstd) {
-    const size_t made = ZSTD_decompress(into.data(), into.size(), packed.data(), packed.size());
-    return ZSTD_isError(made) == 0 && made == into.size();
+std::optional<InflatedFile::Section> read_in_parts(std::string_view name) {
+  if (name == ".debug_info") {
+    return InflatedFile::Section::info;
   }
-  const std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)>
-      decompressor(libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
-  return decompressor &&
-         libdeflate_zlib_decompress(decompressor.get(), packed.data(), packed.size(), into.data(),
-                                    into.size(), nullptr) == LIBDEFLATE_SUCCESS;
+  return name == ".debug_line" ? std::optional(InflatedFile::Section::line) : std::nullopt;
+}
+
+bool inflate_zstd(std::string_view packed, std::span<char> into) {
+  const size_t made = ZSTD_decompress(into.data(), into.size(), packed.data(), packed.size());
+  return ZSTD_isError(made) == 0 && made == into.size();
 }
 
 size_t aligned(size_t offset) {
@@ -79,14 +56,60 @@ size_t aligned(size_t offset) {
   return (offset + kLongestAlignment - 1) / kLongestAlignment * kLongestAlignment;
 }
 
+}  // namespace
+
+// A stream of zlib (RFC 1950) on its way to the memory where it shall lie.
+class InflatedFile::Stream {
+ public:
+  Stream(std::string_view packed, std::span<char> into) : packed_(packed), into_(into) {
+    isal_inflate_init(&state_);
+    state_.crc_flag = ISAL_ZLIB;
+    state_.next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(packed_.data()));
+    state_.avail_in = static_cast<uint32_t>(packed_.size());
+  }
+
+  std::span<char> all() const { return into_; }
+
+  // Has the first `end` bytes inflated, or all, with the checksum. False: the stream is broken, or not as long as it said.
+  bool inflate(size_t end) {
+    end = std::min(end, into_.size());
+    while (!broken_ && (done_ < end || (done_ == into_.size() && !checked_))) {
+      const size_t step = std::min(kGrowth, into_.size() - done_);
+      char none;  // where nothing may be put: what comes here is too much
+      state_.next_out = reinterpret_cast<uint8_t*>(step > 0 ? into_.data() + done_ : &none);
+      state_.avail_out = static_cast<uint32_t>(step > 0 ? step : sizeof none);
+      const uint32_t before = state_.avail_out;
+      const int result = isal_inflate(&state_);
+      const size_t made = before - state_.avail_out;
+      const bool finished = state_.block_state == ISAL_BLOCK_FINISH;
+      if (step > 0) {
+        done_ += made;
+        checked_ = finished && done_ == into_.size();
+        broken_ = result != ISAL_DECOMP_OK || (finished && !checked_) || (!finished && made == 0);
+      } else {
+        checked_ = true;
+        broken_ = result != ISAL_DECOMP_OK || !finished || made != 0;
+      }
+    }
+    return !broken_;
+  }
+
+ private:
+  std::string_view packed_;
+  std::span<char> into_;
+  size_t done_ = 0;
+  bool checked_ = false, broken_ = false;
+  inflate_state state_;
+};
+
 // The file that is made has the headers of all sections, but bytes only of those that are asked for debug information.
 // Section headers of 64-bit and 32-bit files are the same but for the width of their numbers.
 template <typename Ehdr, typename Shdr, typename Chdr>
-class Inflater {
+class InflatedFile::Maker {
  public:
-  Inflater(Elf* elf, std::string_view bytes) : elf_(elf), bytes_(bytes) {}
+  Maker(Elf* elf, std::string_view bytes) : elf_(elf), bytes_(bytes) {}
 
-  Result<std::optional<std::string>> run();
+  Result<std::unique_ptr<InflatedFile>> run();
 
  private:
   struct Piece {
@@ -116,7 +139,7 @@ class Inflater {
 };
 
 template <typename Ehdr, typename Shdr, typename Chdr>
-Result<void> Inflater<Ehdr, Shdr, Chdr>::read_headers() {
+Result<void> InflatedFile::Maker<Ehdr, Shdr, Chdr>::read_headers() {
   if (bytes_.size() < sizeof header_ || elf_getshdrstrndx(elf_, &names_) != 0) {
     return {};
   }
@@ -133,7 +156,7 @@ Result<void> Inflater<Ehdr, Shdr, Chdr>::read_headers() {
 
 // Decides on the pieces; none: the file can stay as it is.
 template <typename Ehdr, typename Shdr, typename Chdr>
-Result<void> Inflater<Ehdr, Shdr, Chdr>::plan() {
+Result<void> InflatedFile::Maker<Ehdr, Shdr, Chdr>::plan() {
   bool has_zlib = false, has_zstd = false, has_relative = false;
   size_ = aligned(sizeof header_ + sections_.size() * sizeof(Shdr));
   for (size_t i = 0; i < sections_.size(); ++i) {
@@ -191,7 +214,7 @@ Result<void> Inflater<Ehdr, Shdr, Chdr>::plan() {
 }
 
 template <typename Ehdr, typename Shdr, typename Chdr>
-Result<std::optional<std::string>> Inflater<Ehdr, Shdr, Chdr>::run() {
+Result<std::unique_ptr<InflatedFile>> InflatedFile::Maker<Ehdr, Shdr, Chdr>::run() {
   if (Result<void> read = read_headers(); !read) {
     return read.error();
   }
@@ -199,66 +222,63 @@ Result<std::optional<std::string>> Inflater<Ehdr, Shdr, Chdr>::run() {
     return planned.error();
   }
   if (pieces_.empty()) {
-    return std::optional<std::string>();
+    return std::unique_ptr<InflatedFile>();
   }
-  std::string made(size_, '\0');
+  std::unique_ptr<InflatedFile> made(new InflatedFile(size_));
   header_.e_phnum = 0;
   header_.e_phoff = 0;
   header_.e_shoff = sizeof header_;
   header_.e_shentsize = sizeof(Shdr);
-  std::memcpy(made.data(), &header_, sizeof header_);
-  std::memcpy(made.data() + sizeof header_, sections_.data(), sections_.size() * sizeof(Shdr));
+  char* const bytes = made->bytes_.data();
+  std::memcpy(bytes, &header_, sizeof header_);
+  std::memcpy(bytes + sizeof header_, sections_.data(), sections_.size() * sizeof(Shdr));
   for (const Piece& piece : pieces_) {
-    const std::span<char> into(made.data() + piece.at, sections_[piece.section].sh_size);
+    const std::span<char> into(bytes + piece.at, sections_[piece.section].sh_size);
     if (piece.type == 0) {
       std::ranges::copy(piece.from, into.begin());
-    } else if (!inflate(piece.type, piece.from, into)) {
-      return broken("one cannot be decompressed");
+    } else if (piece.type == kZstd) {
+      if (!inflate_zstd(piece.from, into)) {
+        return broken("one cannot be decompressed");
+      }
+    } else {
+      auto stream = std::make_unique<Stream>(piece.from, into);
+      if (const auto part = read_in_parts(name_of(sections_[piece.section]))) {
+        made->streams_[static_cast<size_t>(*part)] = std::move(stream);
+      } else if (!stream->inflate(into.size())) {
+        return broken("one cannot be decompressed");
+      }
     }
   }
-  return std::optional(std::move(made));
+  return made;
 }
 
-}  // namespace
-
-Result<std::optional<std::string>> mini_debug_file(Elf* elf) {
-  size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) {
-    return std::optional<std::string>();
+InflatedFile::InflatedFile(size_t size) {
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    throw std::bad_alloc();
   }
-  Elf_Scn* section = nullptr;
-  while ((section = elf_nextscn(elf, section)) != nullptr) {
-    GElf_Shdr header;
-    const char* name = gelf_getshdr(section, &header) != nullptr
-                           ? elf_strptr(elf, names, header.sh_name)
-                           : nullptr;
-    if (name == nullptr || std::string_view(name) != ".gnu_debugdata" ||
-        header.sh_type == SHT_NOBITS) {
-      continue;
-    }
-    const Elf_Data* data = elf_rawdata(section, nullptr);
-    if (data == nullptr || data->d_buf == nullptr) {
-      return Error{".gnu_debugdata lies outside the file"};
-    }
-    Result<std::string> inflated =
-        inflate_xz({static_cast<const char*>(data->d_buf), data->d_size});
-    if (!inflated) {
-      return Error{".gnu_debugdata: " + inflated.error().message};
-    }
-    return std::optional(std::move(*inflated));
-  }
-  return std::optional<std::string>();
+  bytes_ = {static_cast<char*>(memory), size};
 }
 
-Result<std::optional<std::string>> inflated_debug_file(Elf* elf, std::string_view bytes) {
+InflatedFile::~InflatedFile() {
+  ::munmap(bytes_.data(), bytes_.size());
+}
+
+Result<std::unique_ptr<InflatedFile>> InflatedFile::of(Elf* elf, std::string_view bytes) {
   switch (gelf_getclass(elf)) {
     case ELFCLASS64:
-      return Inflater<Elf64_Ehdr, Elf64_Shdr, Elf64_Chdr>(elf, bytes).run();
+      return Maker<Elf64_Ehdr, Elf64_Shdr, Elf64_Chdr>(elf, bytes).run();
     case ELFCLASS32:
-      return Inflater<Elf32_Ehdr, Elf32_Shdr, Elf32_Chdr>(elf, bytes).run();
+      return Maker<Elf32_Ehdr, Elf32_Shdr, Elf32_Chdr>(elf, bytes).run();
     default:
-      return std::optional<std::string>();
+      return std::unique_ptr<InflatedFile>();
   }
+}
+
+bool InflatedFile::inflate(Section section, uint64_t end) {
+  Stream* const stream = streams_[static_cast<size_t>(section)].get();
+  return stream == nullptr || stream->inflate(end);
 }
 
 }  // namespace crashcrawler
