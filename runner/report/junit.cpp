@@ -24,7 +24,6 @@
 #include "runner/report/junit.h"
 
 #include <fmt/format.h>
-#include <tinyxml2.h>
 
 #include <map>
 #include <utility>
@@ -36,6 +35,7 @@
 #include "runner/report/text.h"
 #include "runner/report/text_report.h"
 #include "runner/report/words.h"
+#include "runner/report/xml_printer.h"
 
 namespace crashcrawler {
 namespace {
@@ -263,7 +263,7 @@ Counters count(const std::vector<Entry>& cases, double seconds) {
   return counters;
 }
 
-void push_counters(tinyxml2::XMLPrinter& xml, const Counters& counters) {
+void push_counters(XmlPrinter& xml, const Counters& counters) {
   xml.PushAttribute("name", kSuite);
   xml.PushAttribute("tests", std::to_string(counters.tests).c_str());
   xml.PushAttribute("failures", "0");
@@ -271,7 +271,7 @@ void push_counters(tinyxml2::XMLPrinter& xml, const Counters& counters) {
   xml.PushAttribute("time", fmt::format("{:.3f}", counters.seconds).c_str());
 }
 
-void push_case(tinyxml2::XMLPrinter& xml, const Entry& test, JunitProfile profile) {
+void push_case(XmlPrinter& xml, const Entry& test, JunitProfile profile) {
   xml.OpenElement("testcase");
   xml.PushAttribute("classname", test.classname.c_str());
   xml.PushAttribute("name", test.name.c_str());
@@ -310,8 +310,7 @@ std::string junit_xml(const Session& session, const std::string& directory, Juni
   const double seconds = std::chrono::duration<double>(session.outcome.duration).count();
   const Counters counters = count(cases, seconds);
   const std::string skipped = std::to_string(counters.skipped);
-  tinyxml2::XMLPrinter xml;
-  xml.PushDeclaration("xml version=\"1.0\" encoding=\"UTF-8\"");
+  XmlPrinter xml;
   xml.OpenElement("testsuites");
   push_counters(xml, counters);
   if (profile == JunitProfile::full) {
@@ -326,7 +325,7 @@ std::string junit_xml(const Session& session, const std::string& directory, Juni
   }
   xml.CloseElement();
   xml.CloseElement();
-  return std::string(xml.CStr()) + "\n";
+  return xml.document();
 }
 
 JunitError junit_error(const CrashReport& crash, const Session& session,

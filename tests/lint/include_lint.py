@@ -30,10 +30,11 @@ HOMES = [
     ("libzstd", r"zstd\.h", r"PkgConfig::LIBZSTD", ("unwind",)),
     ("libiberty", r"libiberty/", r"Iberty::iberty", ("unwind",)),
     ("libelf", r"(lib|g)elf\.h", r"PkgConfig::LIBELF", ("unwind",)),
-    ("tinyxml2", r"tinyxml2\.h", r"tinyxml2::", ("report",)),
+    ("tinyxml2", r"tinyxml2\.h", r"tinyxml2::", ()),
     ("expat", r"expat\.h", r"PkgConfig::EXPAT", ("augment",)),
     ("nettle", r"nettle/", r"PkgConfig::NETTLE", ("report",)),
-    ("Boost.Process", r"boost/", r"Boost::", ("launch",)),
+    ("Boost.Process", r"boost/(?!property_tree/)", r"Boost::filesystem", ("launch",)),
+    ("Boost.PropertyTree", r"boost/property_tree/", r"Boost::boost", ("report",)),
     ("CLI11", r"CLI/", r"CLI11::", ("main",)),
     ("spdlog", r"spdlog/", r"spdlog::", ("main", "")),  # errors become words in one place, at the top
 ]
