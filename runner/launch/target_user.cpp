@@ -1,12 +1,16 @@
 // Whose processes the tests are, when root started us for somebody.
 #include <grp.h>
+#include <nss.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <cstdlib>
+#include <sstream>
 #include <string>
+#include <vector>
 
+#include "runner/base/program_output.h"
 #include "runner/launch/held_command.h"
 
 namespace crashcrawler {
@@ -20,8 +24,73 @@ std::optional<uid_t> number(const std::string& text) {
   return whole && value != static_cast<uid_t>(-1) ? std::optional(value) : std::nullopt;
 }
 
+// A static program cannot load what nsswitch.conf(5) names, the modules of another C library: it reads /etc/passwd and
+// /etc/group itself, and asks getent(1) for who is not there (LDAP, systemd).
+void stay_with_files() {
+  if (is_static_program()) {
+    for (const char* const database : {"passwd", "group", "initgroups"}) {
+      ::__nss_configure_lookup(database, "files");
+    }
+  }
+}
+
+std::vector<std::string> split(const std::string& line, char separator) {
+  std::istringstream rest(line);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(rest, word, separator);) {
+    words.push_back(word);
+  }
+  return words;
+}
+
+// The first line that getent prints; "": it knows nobody, or is not there.
+std::string getent(const char* database, const std::string& key) {
+  const Result<ProgramOutput> answer = output_of({"/usr/bin/getent", database, key});
+  return answer && answer->exit_status == 0 ? answer->text.substr(0, answer->text.find('\n')) : "";
+}
+
 TargetUser from_database(const passwd& entry) {
   return {entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, entry.pw_shell};
+}
+
+// passwd(5): name:password:uid:gid:gecos:home:shell
+std::optional<TargetUser> from_getent(const std::string& key) {
+  std::vector<std::string> fields = split(getent("passwd", key), ':');
+  fields.resize(7);
+  const std::optional<uid_t> uid = number(fields[2]);
+  const std::optional<gid_t> gid = number(fields[3]);
+  return uid && gid ? std::optional(TargetUser{*uid, *gid, fields[0], fields[5], fields[6]})
+                    : std::nullopt;
+}
+
+std::optional<TargetUser> find_user(const std::string& name) {
+  stay_with_files();
+  const passwd* entry = ::getpwnam(name.c_str());
+  return entry ? from_database(*entry) : is_static_program() ? from_getent(name) : std::nullopt;
+}
+
+std::optional<TargetUser> find_user(uid_t uid) {
+  stay_with_files();
+  const passwd* entry = ::getpwuid(uid);
+  return entry                 ? from_database(*entry)
+         : is_static_program() ? from_getent(std::to_string(uid))
+                               : std::nullopt;
+}
+
+// Of the process; 0, or -1 with errno.
+int take_groups(const TargetUser& user) {
+  if (user.name.empty()) {
+    return ::setgroups(1, &user.gid);
+  }
+  std::vector<gid_t> groups{user.gid};
+  const std::string line = is_static_program() ? getent("initgroups", user.name) : "";
+  std::istringstream rest(line.substr(std::min(line.find(' '), line.size())));
+  for (gid_t group = 0; rest >> group;) {
+    groups.push_back(group);
+  }
+  stay_with_files();
+  return line.empty() ? ::initgroups(user.name.c_str(), user.gid)
+                      : ::setgroups(groups.size(), groups.data());
 }
 
 std::string variable(const char* name) {
@@ -31,8 +100,7 @@ std::string variable(const char* name) {
 
 // A number without an entry (usual in containers) is its own group and has the root folder as home.
 TargetUser from_number(uid_t uid) {
-  const passwd* entry = ::getpwuid(uid);
-  return entry ? from_database(*entry) : TargetUser{uid, uid, "", "/", ""};
+  return find_user(uid).value_or(TargetUser{uid, uid, "", "/", ""});
 }
 
 }  // namespace
@@ -41,11 +109,11 @@ Result<std::optional<TargetUser>> target_user(const std::string& requested) {
   const uid_t we = ::geteuid();
   std::optional<TargetUser> user;
   if (!requested.empty()) {
-    if (const passwd* entry = ::getpwnam(requested.c_str())) {
-      user = from_database(*entry);
-    } else if (const std::optional<uid_t> uid = number(requested)) {
+    user = find_user(requested);
+    if (const std::optional<uid_t> uid = number(requested); !user && uid) {
       user = from_number(*uid);
-    } else {
+    }
+    if (!user) {
       return Error{"--user: there is no user '" + requested +
                    "' on this machine (see getent passwd)"};
     }
@@ -69,9 +137,7 @@ Result<std::optional<TargetUser>> target_user(const std::string& requested) {
 Result<void> become(const TargetUser& user) {
   const std::string who = user.name.empty() ? std::to_string(user.uid) : user.name;
   // Groups first: without root there is no changing them.
-  const int groups =
-      user.name.empty() ? ::setgroups(1, &user.gid) : ::initgroups(user.name.c_str(), user.gid);
-  if (groups != 0) {
+  if (take_groups(user) != 0) {
     return errno_error("cannot take the groups of user " + who);
   }
   if (::setresgid(user.gid, user.gid, user.gid) != 0) {

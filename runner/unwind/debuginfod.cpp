@@ -1,6 +1,9 @@
 // libdebuginfod has limits of its own, but they are the user's to set (DEBUGINFOD_TIMEOUT, DEBUGINFOD_MAXTIME) and their
 // defaults are longer than anybody waits for a report. So each request is made in a bounded child: it cannot take longer,
 // whatever server, resolver or proxy do. The parent never touches the network.
+//
+// Where there is no libdebuginfod, or none that can be loaded (a static program has another C library than the machine's),
+// the program debuginfod-find(1) does the same.
 #include "runner/unwind/debuginfod.h"
 
 #include <dlfcn.h>
@@ -11,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runner/base/program_output.h"
 #include "runner/unwind/bounded_child.h"
 
 namespace crashcrawler {
@@ -26,11 +30,28 @@ constexpr char kPath = 'p', kProblem = '!';  // first letter of what the child s
 using Begin = void* (*)();
 using FindDebuginfo = int (*)(void* client, const unsigned char* build_id, int length, char** path);
 
+constexpr int kNoSuchProgram = 127;
+
+std::string ask_program_for(const std::string& build_id) {
+  const Result<ProgramOutput> found = output_of({"debuginfod-find", "debuginfo", build_id});
+  if (!found) {
+    return kProblem + found.error().message;
+  }
+  if (found->exit_status == kNoSuchProgram) {
+    return kProblem + std::string(is_static_program()
+                                      ? "the program debuginfod-find is not installed"
+                                      : "neither libdebuginfod.so.1 nor the program "
+                                        "debuginfod-find is installed");
+  }
+  // it does not tell a server without the file from one that is down
+  return found->exit_status == 0 ? kPath + found->text.substr(0, found->text.find('\n')) : "";
+}
+
 // What became of the request, its first letter says what it is; "": no server has the file.
 std::string ask_for(const std::string& build_id) {
-  void* library = ::dlopen("libdebuginfod.so.1", RTLD_NOW);
+  void* library = is_static_program() ? nullptr : ::dlopen("libdebuginfod.so.1", RTLD_NOW);
   if (library == nullptr) {
-    return kProblem + std::string("libdebuginfod.so.1 is not installed");
+    return ask_program_for(build_id);
   }
   const auto begin = reinterpret_cast<Begin>(::dlsym(library, "debuginfod_begin"));
   const auto find = reinterpret_cast<FindDebuginfo>(::dlsym(library, "debuginfod_find_debuginfo"));

@@ -1,0 +1,24 @@
+// What a static program of ours cannot ask libraries of the machine, it asks programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runner/base/result.h"
+
+namespace crashcrawler {
+
+// True when no dynamic linker has loaded us (AT_BASE of getauxval(3) is 0). Such a program must not load libraries, also
+// not by way of the C library (nsswitch.conf(5)): they belong to another C library than the one that is in it.
+bool is_static_program();
+
+struct ProgramOutput {
+  int exit_status = 0;  // 127: there is no such program; 128+N: signal N ended it
+  std::string text;     // the first 64 KiB of its standard output
+};
+
+// Runs `command` (found in PATH), with nothing on standard input and standard error thrown away, until it ends; it dies
+// with the calling thread. Error: no pipe or no process to be had.
+Result<ProgramOutput> output_of(const std::vector<std::string>& command);
+
+}  // namespace crashcrawler
