@@ -16,6 +16,9 @@ target_compile_options(crashcrawler_settings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Woverloaded-virtual>
   -Wno-missing-field-initializers
   $<$<BOOL:${CRASHCRAWLER_WERROR}>:-Werror>)
+# A release has the same bytes wherever it is built.
+target_compile_options(crashcrawler_settings INTERFACE
+  $<$<CONFIG:Release>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>)
 set_property(TARGET crashcrawler_settings PROPERTY EXPORT_NAME settings)
 
 if(CRASHCRAWLER_SANITIZERS)

@@ -1,5 +1,9 @@
-# The same programs again without shared libraries, for systems that have none of ours. They are linked of the same object
-# files and archives: nothing is compiled twice. Position-independent, because compilers of today make it so by default.
+# The same programs again, linked of the same object files and archives, so that nothing is compiled twice:
+#
+#   TARGET-static   for the tarball: no shared library at all, for systems that have none of ours, or older ones.
+#                   Position-independent, because compilers of today make all objects so
+#   TARGET-package  for the .deb: those libraries are shared that have the same name in Debian 12, Debian 13 and Ubuntu
+#                   24.04; fmt, spdlog and Capstone, which have not, are in it
 
 # Debian has these two as shared libraries only; their headers hold all that an archive needs.
 add_library(crashcrawler_static_fmt STATIC EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/packaging/static/fmt.cpp)
@@ -54,8 +58,9 @@ function(crashcrawler_static_item item out)
   set(${out} ${words} PARENT_SCOPE)
 endfunction()
 
-# crashcrawler_static_program(TARGET): the target TARGET-static, whose file has the name of TARGET, in static/.
-function(crashcrawler_static_program program)
+# crashcrawler_packaged_program(TARGET): TARGET-static and TARGET-package, whose files have the name of TARGET, in static/
+# and package/.
+function(crashcrawler_packaged_program program)
   set_property(GLOBAL PROPERTY CRASHCRAWLER_STATIC_SEEN)
   set(archives)
   get_target_property(libraries ${program} LINK_LIBRARIES)
@@ -67,15 +72,19 @@ function(crashcrawler_static_program program)
     list(APPEND archives -l${library})
   endforeach()
   list(REMOVE_DUPLICATES archives)
-
   set(files ${archives})
   list(FILTER files INCLUDE REGEX "TARGET_FILE")
 
-  add_executable(${program}-static $<TARGET_OBJECTS:${program}>)
-  set_target_properties(${program}-static PROPERTIES
-    OUTPUT_NAME ${program} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/static LINKER_LANGUAGE CXX
-    LINK_DEPENDS "${files}")
+  foreach(kind static package)
+    add_executable(${program}-${kind} $<TARGET_OBJECTS:${program}>)
+    set_target_properties(${program}-${kind} PROPERTIES
+      OUTPUT_NAME ${program} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${kind} LINKER_LANGUAGE CXX
+      LINK_DEPENDS "${files}")
+    add_dependencies(${program}-${kind} ${program} crashcrawler_static_fmt crashcrawler_static_spdlog)
+  endforeach()
   target_link_options(${program}-static PRIVATE -static-pie)
   target_link_libraries(${program}-static PRIVATE -Wl,--start-group ${archives} -Wl,--end-group)
-  add_dependencies(${program}-static ${program} crashcrawler_static_fmt crashcrawler_static_spdlog)
+  string(REGEX REPLACE "-l(capstone|boost_filesystem)(;|$)" "-l:lib\\1.a\\2" archives "${archives}")
+  target_link_libraries(${program}-package PRIVATE
+    -Wl,--as-needed -Wl,--start-group ${archives} -Wl,--end-group)
 endfunction()
