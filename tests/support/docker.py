@@ -1,0 +1,129 @@
+"""A Docker engine for tests, and the image of docker/Dockerfile in it.
+
+    docker.py start ARCHIVES ROOT    CTest's fixture: an engine, the base image of ROOT, the image of the tarball in ARCHIVES
+    docker.py stop                   ends the engine if `start` began it
+
+The engine is the one that `docker` reaches already; else, for root, the program docker-engine is asked for one (in PATH, named by
+the environment variable DOCKER_ENGINE, or in ../shared/tools beside the checkout), whose files go below the build folder.
+No registry is asked. A test says `engine = docker.connect()` and is skipped where there is none.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import harness
+
+IMAGE = "crashcrawler-test"  # docker/Dockerfile with BASE
+BASE = "local/debian:bookworm"
+STATE = harness.BUILD / "tests" / "docker"
+STARTED = STATE / "started"  # DOCKER_HOST of the engine that we have started
+MISSING = STATE / "missing"  # why there is none
+
+
+class Engine:
+    def __init__(self, host=None):
+        self.environment = {**os.environ, **({"DOCKER_HOST": host} if host else {}), "LC_ALL": "C"}
+
+    def docker(self, *arguments, check=True, **popen_arguments):
+        """`docker ARGUMENT...`; its output is kept as text. AssertionError with what it said when it fails."""
+        arguments = ["docker", *map(str, arguments)]
+        popen_arguments = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **popen_arguments}
+        done = subprocess.run(arguments, env=self.environment, **popen_arguments)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(arguments)}: status {done.returncode}\n{done.stdout or ''}{done.stderr or ''}")
+        return done
+
+    def works(self):
+        return shutil.which("docker") is not None and self.docker("info", check=False).returncode == 0
+
+    def run(self, *command, options=(), image=IMAGE):
+        """A container without network for one command, the arguments of the entry point; it is gone afterwards."""
+        return self.docker("run", "--rm", "--network", "none", *options, image, *command, check=False)
+
+    def import_base(self, root):
+        """BASE from the root folder of a Debian (tests/packages/in_root make)."""
+        tar = subprocess.Popen([*harness.privilege(), "tar", "-C", root, "--exclude=./proc/*", "--exclude=./sys/*", "-c", "."],
+                               stdout=subprocess.PIPE)
+        self.docker("import", "-", BASE, stdin=tar.stdout)
+        tar.stdout.close()
+        if tar.wait() != 0:
+            raise AssertionError(f"tar of {root} failed")
+
+    def build(self, tarball):
+        """IMAGE from a tarball of packaging/make-archives."""
+        with tempfile.TemporaryDirectory(dir=STATE) as context:
+            shutil.copy(tarball, context)
+            self.docker("build", "--network", "host", "-t", IMAGE, "-f", harness.SOURCE / "docker" / "Dockerfile",
+                        "--build-arg", f"BASE={BASE}", "--build-arg", f"TARBALL={tarball.name}", context)
+
+
+def connect():
+    """The engine with IMAGE and BASE in it. Ends the program as a visible skip where there is none."""
+    if MISSING.exists():
+        harness.skip(MISSING.read_text())
+    if not STARTED.exists():
+        harness.skip("no Docker engine was started: the test docker.start says why")
+    return Engine(STARTED.read_text() or None)
+
+
+def find_docker_engine():
+    beside = harness.SOURCE.parent / "shared" / "tools" / "docker-engine"
+    return os.environ.get("DOCKER_ENGINE") or shutil.which("docker-engine") or (str(beside) if beside.exists() else None)
+
+
+def docker_engine(*arguments):
+    environment = {**os.environ, "DOCKER_ENGINE_DIR": str(STATE / "engine")}
+    return subprocess.run([find_docker_engine(), *arguments], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def missing(reason):
+    MISSING.write_text(reason)
+    harness.skip(reason)
+
+
+def start(archives, root):
+    STATE.mkdir(parents=True, exist_ok=True)
+    STARTED.unlink(missing_ok=True)
+    MISSING.unlink(missing_ok=True)
+    if not (root / "complete").exists():
+        missing("there is no Debian to make the base image of; the test packages.root.bookworm says why")
+    engine = Engine()
+    if engine.works():
+        STARTED.write_text("")
+    elif not shutil.which("docker"):
+        missing("docker is not installed")
+    elif find_docker_engine() is None:
+        missing("docker reaches no engine, and there is no program docker-engine to start one with")
+    elif os.geteuid() != 0:
+        missing("docker reaches no engine, and only root can start one")
+    else:
+        told = docker_engine("start", "26", "v2")
+        if told.returncode != 0:
+            docker_engine("stop")
+            missing("docker-engine could not start an engine")
+        host = told.stdout.strip().splitlines()[-1].removeprefix("export DOCKER_HOST=")
+        STARTED.write_text(host)
+        engine = Engine(host)
+    engine.import_base(root / "system")
+    engine.build(next(archives.glob("*.tar.gz")))
+
+
+def stop():
+    """Also after a `start` that failed."""
+    if STARTED.exists():
+        engine = Engine(STARTED.read_text() or None)
+        engine.docker("image", "rm", "--force", IMAGE, check=False)
+        if STARTED.read_text():
+            docker_engine("stop")
+        STARTED.unlink()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "start":
+        start(*map(pathlib.Path, sys.argv[2:]))
+    else:
+        stop()
