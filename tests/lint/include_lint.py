@@ -32,7 +32,7 @@ HOMES = [
     ("zlib", r"zlib\.h", r"PkgConfig::ZLIB", ("unwind",)),
     ("libiberty", r"libiberty/", r"Iberty::iberty", ("unwind",)),
     ("libelf", r"(lib|g)elf\.h", r"PkgConfig::LIBELF", ("unwind",)),
-    ("tinyxml2", r"tinyxml2\.h", r"tinyxml2::", ()),
+    ("tinyxml2", r"tinyxml2\.h", r"tinyxml2::", ("tests",)),
     ("expat", r"expat\.h", r"PkgConfig::EXPAT", ("augment",)),
     ("nettle", r"nettle/", r"PkgConfig::NETTLE", ("report",)),
     ("Boost.Process", r"boost/(?!property_tree/)", r"Boost::filesystem", ("launch",)),
