@@ -51,10 +51,6 @@ GENERATED = re.compile(r"[^/]+\.skel\.h")  # by bpftool, into the build folder
 GUARD = re.compile(r"^\s*#\s*(pragma\s+once|ifndef\s+(\w+)\s*\n\s*#\s*define\s+\2)\b", re.MULTILINE)
 
 
-def home_of(homes):
-    return homes[0] if homes else "the tests"
-
-
 def may_use(folder, homes):
     return any(folder == home or (home and folder.startswith(home + "/")) for home in homes)
 
@@ -72,7 +68,7 @@ def check_runner_file(path, folder, includes):
             yield f"{path}: includes {header}; {top} may use the standard library and the system only"
         for library, pattern, _, homes in HOMES:
             if re.match(pattern, header) and not may_use(folder, homes):
-                yield f"{path}: includes {header}; {library} belongs to {home_of(homes)} alone"
+                yield f"{path}: includes {header}; {library} belongs to {homes[0]} alone"
 
 
 def check_source(root, path):
@@ -98,7 +94,7 @@ def check_cmake(root, path):
         # a stage's CMakeLists.txt speaks for the folders below it, too
         below = any(home.startswith(folder + "/") for home in homes)
         if re.search(target, (root / path).read_text()) and not may_use(folder, homes) and not below:
-            yield f"{path}: links {library}, which belongs to {home_of(homes)} alone"
+            yield f"{path}: links {library}, which belongs to {homes[0]} alone"
 
 
 def violations(root):
