@@ -5,12 +5,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "runner/base/result.h"
+#include "runner/capture/process_train.h"
 
 namespace crashcrawler {
 
@@ -21,7 +20,12 @@ struct SnapshotOptions {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
-using RecordSink = std::function<void(std::string_view record)>;
+// Sends the whole train of one process. `threads`: those that stand still for us, the one that its stack is about first.
+void send_snapshot(const std::vector<pid_t>& threads, ProcessTrain& train,
+                   const std::vector<AncestorRecord>& ancestors, const SnapshotOptions& options);
+
+// Leaves first.
+std::vector<pid_t> children_first(const std::vector<pid_t>& tree);
 
 // Writes the whole train of one process, all its threads stopped meanwhile. Needs no privilege beyond that to
 // ptrace(2) it. One that has ended writes nothing. Error: what is missing, a few threads or everything, and why.

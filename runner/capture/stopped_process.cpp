@@ -9,7 +9,6 @@
 
 #include <signal.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -173,24 +172,6 @@ size_t StoppedProcess::unstopped() const {
   return static_cast<size_t>(std::ranges::count_if(threads_, [this](const auto& entry) {
     return entry.second.state == State::attached && !is_dead(entry.first);
   }));
-}
-
-std::optional<user_regs_struct> StoppedProcess::registers(pid_t tid) const {
-  user_regs_struct registers{};
-  if (::ptrace(PTRACE_GETREGS, tid, nullptr, &registers) != 0) {
-    return std::nullopt;
-  }
-  return registers;
-}
-
-std::string StoppedProcess::read(uint64_t address, size_t length) const {
-  std::string bytes(length, '\0');
-  const iovec here{bytes.data(), bytes.size()};
-  const iovec there{reinterpret_cast<void*>(address), length};
-  if (::process_vm_readv(pid_, &here, 1, &there, 1, 0) != static_cast<ssize_t>(length)) {
-    return "";
-  }
-  return bytes;
 }
 
 }  // namespace crashcrawler

@@ -2,13 +2,11 @@
 #pragma once
 
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +28,6 @@ class StoppedProcess {
   std::vector<pid_t> threads() const;
   // How many did not stop in time.
   size_t unstopped() const;
-  std::optional<user_regs_struct> registers(pid_t tid) const;
-  // All of the bytes, or none: some were not there.
-  std::string read(uint64_t address, size_t length) const;
 
  private:
   enum class State { attached, stopped, gone };

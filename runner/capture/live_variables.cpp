@@ -1,6 +1,6 @@
-// The same way as bpf/environ.bpf.h goes, which says why: auxiliary vector, program headers, dynamic section, the list
+// The same way as bpf/variables.bpf.h goes, which says why: auxiliary vector, program headers, dynamic section, the list
 // of loaded objects, the GNU hash of each. Everything read may be wrong, so every loop is bounded.
-#include "runner/capture/live_environment.h"
+#include "runner/capture/live_variables.h"
 
 #include <elf.h>
 #include <link.h>
@@ -14,11 +14,9 @@ namespace {
 
 constexpr size_t kLoadedObjects = 64, kDynamicEntries = 64, kProgramHeaders = 32, kHashChain = 32;
 constexpr size_t kVariables = 4096;
-constexpr size_t kPage = 4096;
-constexpr std::string_view kName = "__environ";
 
 // dl_new_hash(), glibc, elf/dl-hash.h
-constexpr uint32_t hash_of(std::string_view name) {
+uint32_t hash_of(std::string_view name) {
   uint32_t hash = 5381;
   for (const char letter : name) {
     hash = hash * 33 + static_cast<unsigned char>(letter);
@@ -26,42 +24,11 @@ constexpr uint32_t hash_of(std::string_view name) {
   return hash;
 }
 
-class Reader {
- public:
-  explicit Reader(const StoppedProcess& process) : process_(process) {}
-
-  // Zeros where nothing can be read.
-  template <typename T>
-  T at(uint64_t address) const {
-    T value{};
-    const std::string bytes = process_.read(address, sizeof value);
-    std::memcpy(&value, bytes.data(), bytes.size());
-    return value;
-  }
-
-  std::string string_at(uint64_t address, size_t most) const {
-    std::string text;
-    while (text.size() < most) {
-      const size_t length = std::min(most - text.size(), kPage - address % kPage);
-      const std::string piece = process_.read(address, length);
-      text += piece.substr(0, piece.find('\0'));
-      if (piece.empty() || piece.find('\0') != std::string::npos) {
-        break;
-      }
-      address += length;
-    }
-    return text;
-  }
-
- private:
-  const StoppedProcess& process_;
-};
-
 struct Dynamic {
   uint64_t hash = 0, symbols = 0, strings = 0, debug = 0;
 };
 
-Dynamic dynamic_at(const Reader& memory, uint64_t address) {
+Dynamic dynamic_at(const ProcessMemory& memory, uint64_t address) {
   Dynamic found;
   for (size_t i = 0; i < kDynamicEntries; ++i) {
     const auto entry = memory.at<Elf64_Dyn>(address + i * sizeof(Elf64_Dyn));
@@ -88,7 +55,7 @@ Dynamic dynamic_at(const Reader& memory, uint64_t address) {
 }
 
 // The address of the variable where this object defines it; 0.
-uint64_t look_up(const Reader& memory, const link_map& object) {
+uint64_t look_up(const ProcessMemory& memory, const link_map& object, std::string_view name) {
   const Dynamic dynamic = dynamic_at(memory, reinterpret_cast<uint64_t>(object.l_ld));
   if (dynamic.hash == 0 || dynamic.symbols == 0 || dynamic.strings == 0) {
     return 0;
@@ -97,24 +64,24 @@ uint64_t look_up(const Reader& memory, const link_map& object) {
   const auto here = [&](uint64_t address) {
     return address < object.l_addr ? address + object.l_addr : address;
   };
-  constexpr uint32_t kHash = hash_of(kName);
+  const uint32_t wanted = hash_of(name);
   const uint64_t table = here(dynamic.hash);
   const auto [buckets, first, bloom_words, shift] = memory.at<std::array<uint32_t, 4>>(table);
   if (buckets == 0) {
     return 0;
   }
   const uint64_t bucket = table + 16 + bloom_words * uint64_t{8};
-  uint64_t symbol = memory.at<uint32_t>(bucket + kHash % buckets * uint64_t{4});
+  uint64_t symbol = memory.at<uint32_t>(bucket + wanted % buckets * uint64_t{4});
   if (symbol < first) {
     return 0;  // an empty bucket
   }
   uint64_t chain = bucket + (buckets + symbol - first) * 4;
   for (size_t i = 0; i < kHashChain; ++i, ++symbol, chain += 4) {
     const auto hash = memory.at<uint32_t>(chain);
-    if ((hash | 1) == (kHash | 1)) {
+    if ((hash | 1) == (wanted | 1)) {
       const auto entry = memory.at<Elf64_Sym>(here(dynamic.symbols) + symbol * sizeof(Elf64_Sym));
       if (entry.st_shndx != SHN_UNDEF &&
-          memory.string_at(here(dynamic.strings) + entry.st_name, kName.size() + 1) == kName) {
+          memory.string_at(here(dynamic.strings) + entry.st_name, name.size() + 1) == name) {
         return object.l_addr + entry.st_value;
       }
     }
@@ -126,7 +93,7 @@ uint64_t look_up(const Reader& memory, const link_map& object) {
 }
 
 // The list of loaded objects (<link.h>); 0.
-uint64_t loaded_objects(const Reader& memory, std::string_view auxv) {
+uint64_t loaded_objects(const ProcessMemory& memory, std::string_view auxv) {
   uint64_t headers = 0, header_size = 0, count = 0;
   for (; auxv.size() >= sizeof(Elf64_auxv_t); auxv.remove_prefix(sizeof(Elf64_auxv_t))) {
     Elf64_auxv_t entry{};
@@ -155,11 +122,13 @@ uint64_t loaded_objects(const Reader& memory, std::string_view auxv) {
   return debug == 0 ? 0 : memory.at<uint64_t>(debug + offsetof(r_debug, r_map));
 }
 
-uint64_t environ_variable(const Reader& memory, std::string_view auxv) {
+}  // namespace
+
+uint64_t find_variable(const ProcessMemory& memory, std::string_view auxv, std::string_view name) {
   uint64_t next = loaded_objects(memory, auxv);
   for (size_t i = 0; i < kLoadedObjects && next != 0; ++i) {
     const auto object = memory.at<link_map>(next);
-    if (const uint64_t found = look_up(memory, object)) {
+    if (const uint64_t found = look_up(memory, object, name)) {
       return found;
     }
     next = reinterpret_cast<uint64_t>(object.l_next);
@@ -167,12 +136,9 @@ uint64_t environ_variable(const Reader& memory, std::string_view auxv) {
   return 0;
 }
 
-}  // namespace
-
-std::optional<std::vector<std::string>> live_environment(const StoppedProcess& process,
+std::optional<std::vector<std::string>> live_environment(const ProcessMemory& memory,
                                                          std::string_view auxv, size_t most) {
-  const Reader memory(process);
-  const uint64_t variable = environ_variable(memory, auxv);
+  const uint64_t variable = find_variable(memory, auxv, "__environ");
   if (variable == 0) {
     return std::nullopt;
   }
