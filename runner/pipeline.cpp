@@ -27,6 +27,8 @@ namespace {
 Result<int> report_on(Session session, Captured captured, const std::vector<ExpectRule>& rules,
                       const RunOptions& options) {
   session.health = captured.health;
+  session.soft_errors.insert(session.soft_errors.end(), captured.soft_errors.begin(),
+                             captured.soft_errors.end());
   spdlog::debug("the command has ended; {} deaths were captured", captured.crashes.size());
 
   // Not every death is a crash: what processes of the run did to each other on purpose is not looked at.
@@ -82,7 +84,7 @@ Result<int> run_pipeline(const RunOptions& options) {
   if (!user) {
     return user.error();
   }
-  Collector collector;
+  Collector collector(options.collector);
   if (*user) {
     if (const Result<void> dropped = become(**user); !dropped) {
       return dropped.error();
@@ -120,6 +122,7 @@ Result<int> run_pipeline(const RunOptions& options) {
   if (!source && !options.best_effort) {
     return source.error().in("crashes cannot be captured, so the command was not started");
   }
+  session.backend = collector.backend();
   spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
                 !source                    ? "no cgroup: nothing is captured"
                 : source->cgroup().empty() ? "no cgroup: its forks are followed"
@@ -129,7 +132,7 @@ Result<int> run_pipeline(const RunOptions& options) {
   if (const Result<void> released = command->release(); !released) {
     return released.error();
   }
-  Result<RunOutcome> outcome = supervise(*command, supervision_of(options, source));
+  Result<RunOutcome> outcome = supervise(*command, supervision_of(options, source, collector));
   if (!outcome) {
     return outcome.error();
   }

@@ -1,6 +1,7 @@
 #include "runner/pipeline_steps.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "runner/augment/augment.h"
 #include "runner/base/file.h"
 #include "runner/capture/live_snapshot.h"
+#include "runner/capture/tracer/serve_tracer.h"
 #include "runner/classify/expect_rules.h"
 #include "runner/classify/expected.h"
 #include "runner/classify/verdict.h"
@@ -34,6 +36,10 @@ Result<ProbeProcess> find_and_start_probe() {
     return path.error();
   }
   return start_probe(*path);
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
 }
 
 std::string pretty_os_name() {
@@ -109,10 +115,38 @@ void put_parents_last(std::vector<RawCrash>& crashes) {
 
 }  // namespace
 
-Collector::Collector() : process_(find_and_start_probe()) {}
+Collector::Collector(CollectorChoice choice)
+    : choice_(choice),
+      process_(choice == CollectorChoice::ptrace ? Result<ProbeProcess>(Error{""})
+                                                 : find_and_start_probe()) {}
 
 Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
                                    const Circumstances& circumstances, Recording& recording) {
+  std::string why_not_bpf;
+  if (choice_ != CollectorChoice::ptrace) {
+    Result<BpfSource> source = begin_with_current(held, options, circumstances, recording);
+    if (source || choice_ == CollectorChoice::bpf) {
+      return source;
+    }
+    why_not_bpf = source.error().message;
+    spdlog::warn("crashes are captured by ptrace(2), because BPF cannot be had: {}",
+                 first_line(why_not_bpf));
+  }
+  backend_ = "ptrace";
+  const std::string said =
+      why_not_bpf.empty() ? "" : "BPF cannot be had (" + first_line(why_not_bpf) + ")";
+  process_ = start_tracer([&](int socket) { serve_tracer(socket, said); });
+  ended_ = false;
+  Result<BpfSource> source = begin_with_current(held, options, circumstances, recording);
+  if (!source && !why_not_bpf.empty()) {
+    return Error{why_not_bpf + "\n" + source.error().message};
+  }
+  return source;
+}
+
+Result<BpfSource> Collector::begin_with_current(pid_t held, const RunOptions& options,
+                                                const Circumstances& circumstances,
+                                                Recording& recording) {
   if (!process_) {
     return process_.error();
   }
@@ -149,7 +183,8 @@ Session describe_session(const Command& command) {
   return session;
 }
 
-Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source) {
+Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source,
+                           const Collector& collector) {
   Supervision supervision;
   supervision.linger = options.linger;
   supervision.leftovers = options.leftovers;
@@ -162,7 +197,11 @@ Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source)
     } else {
       supervision.kill_tree = [&source] { source->kill_tree(); };
     }
-    supervision.at_timeout = [&source, &options](const std::vector<pid_t>& pids) {
+    const bool traced = collector.backend() == "ptrace";
+    supervision.at_timeout = [&source, &options, traced](const std::vector<pid_t>& pids) {
+      if (traced) {  // what has a tracer can have no other
+        return source->look_at_tree();
+      }
       return snapshot_tree({options.crash_stack_bytes, options.thread_stack_bytes, pids},
                            [&source](std::string_view record) { source->add(record); });
     };

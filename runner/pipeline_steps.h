@@ -17,24 +17,33 @@
 
 namespace crashcrawler {
 
-// The running probe. However we leave, it is told, waited for, and by then has removed what it
+// The running probe, or the tracer. However we leave, it is told, waited for, and by then has removed what it
 // made.
 class Collector {
  public:
-  Collector();  // starts it; that it could not be started is said by begin()
+  // Starts the probe, unless it is not wanted; that it could not be started is said by begin().
+  explicit Collector(CollectorChoice choice);
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
   ~Collector() { end(); }
 
-  // Has it watch `held` and everything it becomes. Error: what is missing on this machine, and how
-  // to get it.
+  // Has it watch `held` and everything it becomes; where the probe cannot and that is allowed, has a tracer do so and
+  // says why on stderr. Error: what is missing on this machine, and how to get it.
   Result<BpfSource> begin(pid_t held, const RunOptions& options, const Circumstances& circumstances,
                           Recording& recording);
+
+  // "bpf" or "ptrace"; once begin() has succeeded.
+  const std::string& backend() const { return backend_; }
 
   void end();
 
  private:
+  Result<BpfSource> begin_with_current(pid_t held, const RunOptions& options,
+                                       const Circumstances& circumstances, Recording& recording);
+
+  CollectorChoice choice_;
   Result<ProbeProcess> process_;
+  std::string backend_ = "bpf";
   bool ended_ = false;
 };
 
@@ -42,7 +51,8 @@ class Collector {
 Session describe_session(const Command& command);
 
 // When the time is over, the processes go to `source` as they are then.
-Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source);
+Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source,
+                           const Collector& collector);
 
 // The file of --record; one that keeps nothing without it.
 Result<Recording> start_recording(const RunOptions& options, const Session& session,

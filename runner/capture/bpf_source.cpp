@@ -14,6 +14,7 @@
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -46,7 +47,8 @@ struct BpfSource::State {
   RunAssembler assembler;
   std::mutex lock;  // of all that is here, while the receiver runs
   std::condition_variable changed;
-  std::optional<std::vector<pid_t>> tree;  // the newest TREE
+  std::optional<std::vector<pid_t>> tree;   // the newest TREE
+  std::optional<std::string> looked;        // the newest LOOKED
   bool receiving = true;
   std::thread receiver;
 
@@ -69,6 +71,11 @@ struct BpfSource::State {
       if (is(ProbeMessage::tree, message)) {
         tree = pids_of(message);
         changed.notify_all();
+      } else if (is(ProbeMessage::looked, message)) {
+        looked = text_of(message);
+        changed.notify_all();
+      } else if (is(ProbeMessage::check, message)) {
+        send_message(socket.get(), ProbeMessage::taken, PlainMessage{});
       } else {
         assembler.take(message);
       }
@@ -146,6 +153,25 @@ std::vector<pid_t> BpfSource::list_tree() {
   state_->changed.wait_for(guard, kPatience,
                            [this] { return state_->tree.has_value() || !state_->receiving; });
   return state_->tree.value_or(std::vector<pid_t>());
+}
+
+std::vector<std::string> BpfSource::look_at_tree() {
+  constexpr std::chrono::seconds kPatience{20};
+  std::unique_lock guard(state_->lock);
+  state_->looked.reset();
+  if (state_->receiving && send_message(state_->socket.get(), ProbeMessage::look, PlainMessage{})) {
+    state_->changed.wait_for(guard, kPatience,
+                             [this] { return state_->looked || !state_->receiving; });
+  }
+  if (!state_->looked) {
+    return {"the collector did not look at the processes when the time was over"};
+  }
+  std::vector<std::string> missing;
+  std::istringstream lines(*state_->looked);
+  for (std::string line; std::getline(lines, line);) {
+    missing.push_back(line);
+  }
+  return missing;
 }
 
 void BpfSource::kill_tree() {

@@ -1,4 +1,4 @@
-// The crashes of one run as crashcrawler-probe sends them.
+// The crashes of one run as crashcrawler-probe sends them, or the tracer in its place (runner/capture/tracer).
 #pragma once
 
 #include <sys/types.h>
@@ -41,6 +41,10 @@ class BpfSource {
   // The pids of the processes of the tree that live; 0 for those outside of our pid namespace. Empty too when the probe
   // does not answer. Where there is a cgroup nobody keeps such a list: empty.
   std::vector<pid_t> list_tree();
+
+  // Has the tracer send a train of every process of the tree as it is now, for the probe cannot. Returns what is
+  // missing, in words.
+  std::vector<std::string> look_at_tree();
 
   // A record that did not come from the probe, among those that do: from here on it is like them. From any thread.
   void add(std::string_view record);

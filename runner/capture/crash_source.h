@@ -18,6 +18,7 @@ struct Captured {
   std::vector<RawCrash> crashes;  // in the order of death
   PinnedFiles files;
   Health health;
+  std::vector<std::string> soft_errors;  // what the collector has done to the run
   pid_t wrapper_pid = 0, probe_pid = 0;  // our own, to be told from senders of signals; 0: none
 };
 

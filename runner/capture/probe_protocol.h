@@ -1,5 +1,5 @@
-// What crashcrawler-run and crashcrawler-probe say to each other over the probe's standard input, a
-// SOCK_STREAM pair.
+// What crashcrawler-run and its collector say to each other over a SOCK_STREAM pair. The collector is crashcrawler-probe,
+// whose standard input this is, or, where BPF cannot be had, the tracer (runner/capture/tracer), which says a little more.
 //
 // Every message starts with {type, version, size}, size counting those eight bytes; that is also
 // how the records of bpf/crash_event.h start, and the probe passes those on untouched between READY
@@ -10,6 +10,8 @@
 //                  KILL_TREE   end every process in the run's cgroup (cgroup.kill)
 //                  LIST_TREE   which processes of the tree live? For where there is no cgroup to look into
 //                  FINISH      the run is over: send what is left, then take everything down
+//                  LOOK        the time is over: send a train of each process that lives (tracer only)
+//                  TAKEN       the answer to CHECK
 //   probe -> run   READY       from here on nothing is missed. Text, in three lines: the path
 //                              of the cgroup (empty: none could be made, the tree is followed from
 //                              fork to fork), the pid of the probe, and what this machine does not
@@ -18,6 +20,10 @@
 //                  FAILED      Text: what was missing, and what to do; the probe has undone
 //                              everything and ends
 //                  cc_record*  as they come
+//                  LOOKED      all trains of a LOOK have been sent. Text, in lines: what is missing (tracer only)
+//                  NOTE        Text: what this collector does to the run that its user should know (tracer only)
+//                  CHECK       asks to be told when all before it has been taken and the files of its crashes are
+//                              open; until then the process waits at its exit (tracer only)
 //                  END         totals; every record of the run has been sent before it
 //
 // The probe ends, detaches, moves what still runs out of the cgroup and removes it when FINISH
@@ -37,10 +43,15 @@ enum class ProbeMessage : uint16_t {
   kill_tree = 0x102,
   finish = 0x103,
   list_tree = 0x104,
+  look = 0x105,
+  taken = 0x106,
   ready = 0x201,
   failed = 0x202,
   end = 0x203,
   tree = 0x204,
+  looked = 0x205,
+  note = 0x206,
+  check = 0x207,
 };
 
 struct MessageHeader {
@@ -61,11 +72,11 @@ struct BeginMessage {
 constexpr uint32_t kMostStackBytes = 8 << 20;
 constexpr uint32_t kMostRingBytes = 1 << 30;
 
-struct PlainMessage {  // kill_tree, list_tree, finish
+struct PlainMessage {  // kill_tree, list_tree, finish, look, taken, check
   MessageHeader header;
 };
 
-// READY and FAILED: the header, then text up to header.size.
+// READY, FAILED, LOOKED and NOTE: the header, then text up to header.size.
 constexpr uint32_t kMaxTextBytes = 64 << 10;
 
 // TREE: the header, then pids up to header.size. Of more, the first so many.

@@ -1,5 +1,6 @@
 #include "runner/capture/proc_files.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <sstream>
 
 #include "runner/base/file.h"
+#include "runner/base/unique_fd.h"
 
 namespace crashcrawler {
 namespace {
@@ -46,6 +48,14 @@ std::string folder_of_thread(pid_t pid, pid_t tid) {
 std::string bytes_of_file(const std::string& path) {
   Result<std::string> bytes = read_file(path);
   return bytes ? std::move(*bytes) : "";
+}
+
+std::string start_of_file(const std::string& path, size_t most) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string bytes(most, '\0');
+  const ssize_t got = ::read(file.get(), bytes.data(), bytes.size());
+  bytes.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return bytes;
 }
 
 std::string name_in(const std::string& folder) {

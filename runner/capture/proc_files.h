@@ -17,6 +17,9 @@ std::string folder_of_thread(pid_t pid, pid_t tid);
 // The whole file.
 std::string bytes_of_file(const std::string& path);
 
+// What one read(2) of so many bytes gives.
+std::string start_of_file(const std::string& path, size_t most);
+
 // The name that the kernel shows (comm).
 std::string name_in(const std::string& folder);
 

@@ -183,6 +183,7 @@ std::string outcome_to_text(const Session& session, const std::string& not_captu
                {"leftovers", to_json(outcome.leftovers)},
                {"interrupted", outcome.interrupted},
                {"soft_errors", to_json(session.soft_errors)},
+               {"backend", characters_of(session.backend)},
                {"not_captured", characters_of(not_captured)}};
   if (outcome.timed_out) {
     json["timed_out_ms"] = outcome.timed_out->count();
@@ -196,6 +197,9 @@ Result<void> add_outcome(const std::string& text, RecordedRun& run) {
     RunOutcome outcome = outcome_of(json);
     std::vector<std::string> soft_errors = strings_of(json.at("soft_errors"));
     run.not_captured = bytes_of(json.at("not_captured"));
+    if (json.contains("backend")) {  // what was begun with may not be what it came to
+      run.session.backend = bytes_of(json.at("backend"));
+    }
     run.session.outcome = std::move(outcome);
     run.session.soft_errors = std::move(soft_errors);
     return {};

@@ -23,8 +23,11 @@ void RunAssembler::take(std::string_view message) {
   } else if (is(ProbeMessage::end, message) && message.size() == sizeof totals_) {
     std::memcpy(&totals_, message.data(), sizeof totals_);
     ended_ = true;
-  } else if (is(ProbeMessage::tree, message)) {
-    // for whoever asked then; in a recording it says nothing
+  } else if (is(ProbeMessage::note, message)) {
+    captured_.soft_errors.emplace_back(text_of(message));
+  } else if (is(ProbeMessage::tree, message) || is(ProbeMessage::looked, message) ||
+             is(ProbeMessage::check, message)) {
+    // for whoever asked then; in a recording they say nothing
   } else {
     assembler_.feed(message);
   }

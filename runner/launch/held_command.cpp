@@ -20,6 +20,7 @@
 #include "runner/launch/held_command.h"
 
 #include <paths.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -57,9 +58,19 @@ struct ChildPlan {
   int fork_error = 0;
 };
 
+// Where only ancestors may trace (Documentation/admin-guide/LSM/Yama.rst), whatever descends from our parent may, until
+// the release: this outlives an exec. And where we were root, this makes us traceable by who we are now
+// (PR_SET_DUMPABLE, prctl(2)); an exec does the same.
+void allow_tracing() {
+  ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  ::prctl(PR_SET_PTRACER, ::getppid(), 0, 0, 0);
+}
+
 void wait_for_release(const ChildPlan& plan) {
   ::close(plan.parent_end);
+  allow_tracing();
   char go = 0;
+  ::send(plan.child_end, &go, 1, MSG_NOSIGNAL);
   ssize_t got = 0;
   do {
     got = ::recv(plan.child_end, &go, 1, 0);
@@ -67,6 +78,7 @@ void wait_for_release(const ChildPlan& plan) {
   if (got != 1) {
     ::_exit(kHarnessFailed);
   }
+  ::prctl(PR_SET_PTRACER, 0, 0, 0, 0);
 }
 
 // The kernel compares with exactly 1 before it runs a piped core_pattern (do_coredump(),
@@ -134,6 +146,13 @@ Error exec_error(const std::string& path, int reason) {
   return {text, reason == ENOENT ? kNotFound : kNotExecutable};
 }
 
+// Until the child has said so, or is gone, which release() tells.
+void wait_until_held(int child) {
+  char held = 0;
+  while (::recv(child, &held, 1, 0) < 0 && errno == EINTR) {
+  }
+}
+
 void reap(pid_t pid) {
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
@@ -189,6 +208,8 @@ Result<HeldCommand> HeldCommand::start(const Command& command, const std::string
   state->pid = child.id();
   state->executable = executable;
   state->child = std::move(ours);
+  childs.reset();  // else nobody would see that the child has gone
+  wait_until_held(state->child.get());
   return HeldCommand(std::move(state));
 }
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -155,6 +156,47 @@ Result<ProbeProcess> start_probe(const std::string& path) {
   }
   probe.pid = child.id();
   return probe;
+}
+
+namespace {
+
+// In the child. Its socket becomes the first descriptor above the standard ones.
+[[noreturn]] void become_tracer(int socket, const std::function<void(int)>& serve) {
+  constexpr unsigned int kSocket = STDERR_FILENO + 1;
+  sigset_t all;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  ::setpgid(0, 0);
+  ::dup2(socket, kSocket);
+  ::close_range(kSocket + 1, ~0U, 0);
+  const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    ::dup2(nothing.get(), fd);
+  }
+  if (::chdir("/") == 0) {  // or else a mount that the run has made could not be taken away
+    serve(kSocket);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+Result<ProbeProcess> start_tracer(const std::function<void(int socket)>& serve) {
+  int sockets[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
+    return errno_error("cannot make the socket to the tracer");
+  }
+  ProbeProcess tracer;
+  tracer.socket.reset(sockets[0]);
+  const UniqueFd its_end(sockets[1]);
+  tracer.pid = ::fork();
+  if (tracer.pid == 0) {
+    become_tracer(its_end.get(), serve);
+  }
+  if (tracer.pid < 0) {
+    return errno_error("cannot start a process for the tracer");
+  }
+  return tracer;
 }
 
 std::string wait_for_probe(ProbeProcess& probe) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "runner/base/result.h"
@@ -27,6 +28,11 @@ Result<std::string> find_probe();
 // Ctrl-C in the terminal does not reach it. Whether that is enough is for the probe to find out.
 // Error: not capable and no sudo in PATH, or nothing could be started; the message says what to do.
 Result<ProbeProcess> start_probe(const std::string& path);
+
+// A collector that needs no privilege and no program of its own: forks a child that runs `serve` with its end of the
+// socket and ends with it. In a process group of its own, all signals blocked, nothing of ours open. To be called while
+// we have one thread.
+Result<ProbeProcess> start_tracer(const std::function<void(int socket)>& serve);
 
 // Closes the socket, which ends the probe, reaps it and returns what it wrote (at most 64 KiB), for
 // the message when the handshake failed. When it was sudo that refused, the text says what to do

@@ -150,6 +150,14 @@ void declare_options(CLI::App& app, RunOptions& options) {
           [&options](const std::string& word) { options.fail_on = one_of(kFailOn, word); });
   app.add_flag("--best-effort", options.best_effort,
                "Run the command even where crashes cannot be captured");
+  static const std::map<std::string, CollectorChoice> kCollectors = {
+      {"auto", CollectorChoice::automatic},
+      {"bpf", CollectorChoice::bpf},
+      {"ptrace", CollectorChoice::ptrace}};
+  declare(app, "--collector", "auto|bpf|ptrace",
+          "What crashes are captured with: BPF, which needs privilege, or ptrace(2), which needs "
+          "none, costs more and sees a little less; auto: BPF where it can be had (default: auto)",
+          [&options](const std::string& word) { options.collector = one_of(kCollectors, word); });
   static const std::map<std::string, Sanitizers> kSanitizers = {{"leave", Sanitizers::leave},
                                                                 {"abort", Sanitizers::abort}};
   declare(app, "--sanitizers", "leave|abort",

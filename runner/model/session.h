@@ -19,7 +19,7 @@ struct Session {
   Command command;
   RunOutcome outcome;
   Health health;
-  std::string backend;  // "bpf"
+  std::string backend;  // "bpf" or "ptrace"
   SystemInfo system;
   std::vector<CrashReport> crashes;   // in the order of death
   uint64_t crashes_without_core = 0;  // although cores were wanted

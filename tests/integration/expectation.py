@@ -14,10 +14,12 @@ import harness
 ELF_CLASS_32 = 1  # e_ident[EI_CLASS], elf(5)
 
 
-def read(behaviour, flavour=None):
+def read(behaviour, flavour=None, collector="bpf"):
     expected = json.loads((harness.SOURCE / "fixtures" / behaviour / "expected.json").read_text())
     expected = {**expected, **expected.get("flavours", {}).get(flavour, {})}
-    return expected if function_hooks() else {**expected, **expected.get("without_function_hooks", {})}
+    if collector == "ptrace" or not function_hooks():
+        expected |= expected.get("without_function_hooks", {})
+    return {**expected, **(expected.get("ptrace", {}) if collector == "ptrace" else {})}
 
 
 def function_hooks():

@@ -1,6 +1,6 @@
 """One fixture in one flavour under the wrapper, compared with its expected.json (format: fixtures/README.md).
 
-    fixture.py BEHAVIOUR FLAVOUR PROGRAM
+    fixture.py BEHAVIOUR FLAVOUR PROGRAM [COLLECTOR]
 """
 
 import collections
@@ -16,7 +16,8 @@ import expectation
 import harness
 
 BEHAVIOUR, FLAVOUR, PROGRAM = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-EXPECTED = expectation.read(BEHAVIOUR, FLAVOUR)
+COLLECTOR = sys.argv[4] if len(sys.argv) > 4 else "bpf"
+EXPECTED = expectation.read(BEHAVIOUR, FLAVOUR, COLLECTOR)
 SOURCE = harness.SOURCE / "fixtures" / PROGRAM.parent.name  # several behaviours may share one program
 
 
@@ -65,7 +66,8 @@ class Fixture(unittest.TestCase):
             command = expectation.command(EXPECTED, PROGRAM, folder)
             cls.bare = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             harness.reap_orphans()
-        cls.outcome = harness.run(expectation.command(EXPECTED, PROGRAM, cls.folder), cls.folder, *EXPECTED.get("options", []))
+        cls.outcome = harness.run(expectation.command(EXPECTED, PROGRAM, cls.folder), cls.folder,
+                                  f"--collector={COLLECTOR}", *EXPECTED.get("options", []))
         cls.report = cls.outcome.report()
         cls.crashes = cls.report["crashes"]
 
@@ -96,6 +98,7 @@ class Fixture(unittest.TestCase):
         harness.validate(self.report)
 
     def test_nothing_was_missing(self):
+        self.assertEqual(self.report["collector"]["backend"], COLLECTOR)
         health = self.report["collector"]["health"]
         self.assertEqual((health["lost"], health["truncated"], health["degraded"]), (0, 0, []))
         wanted, found = self.expected.get("soft_errors", []), self.report.get("soft_errors", [])
@@ -227,6 +230,7 @@ class Fixture(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    harness.require_capture()
+    if COLLECTOR == "bpf":
+        harness.require_capture()
     expectation.require(EXPECTED, PROGRAM)
     unittest.main(argv=sys.argv[:1], verbosity=2)

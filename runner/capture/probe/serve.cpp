@@ -5,88 +5,22 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "runner/capture/outbox.h"
 #include "runner/capture/probe/collector.h"
 #include "runner/capture/probe/run_cgroup.h"
 #include "runner/capture/probe_protocol.h"
 
 namespace crashcrawler {
 namespace {
-
-// Everything goes out through one buffer: records are small and come in bursts.
-class Outbox {
- public:
-  explicit Outbox(int socket) : socket_(socket) {}
-
-  void add(std::string_view bytes) {
-    constexpr size_t kFlushAt = 1 << 20;
-    bytes_ += bytes;
-    if (bytes_.size() >= kFlushAt) {
-      flush();
-    }
-  }
-
-  template <typename Message>
-  void add_message(ProbeMessage type, Message message) {
-    message.header = {static_cast<uint16_t>(type), kProtocolVersion, sizeof message};
-    add({reinterpret_cast<const char*>(&message), sizeof message});
-  }
-
-  void add_text(ProbeMessage type, const std::string& text) {
-    const std::string_view kept = std::string_view(text).substr(0, kMaxTextBytes);
-    const MessageHeader header{static_cast<uint16_t>(type), kProtocolVersion,
-                               static_cast<uint32_t>(sizeof(MessageHeader) + kept.size())};
-    add({reinterpret_cast<const char*>(&header), sizeof header});
-    add(kept);
-  }
-
-  void add_pids(std::vector<int32_t> pids) {
-    pids.resize(std::min<size_t>(pids.size(), kMostListed));
-    const MessageHeader header{
-        static_cast<uint16_t>(ProbeMessage::tree), kProtocolVersion,
-        static_cast<uint32_t>(sizeof(MessageHeader) + pids.size() * sizeof(int32_t))};
-    add({reinterpret_cast<const char*>(&header), sizeof header});
-    add({reinterpret_cast<const char*>(pids.data()), pids.size() * sizeof(int32_t)});
-  }
-
-  // Blocks while the reader is slow: the ring is the buffer for that time, and counts what it
-  // cannot take.
-  void flush() {
-    std::string_view rest = bytes_;
-    while (!rest.empty() && !broken_) {
-      const ssize_t sent = ::send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL);
-      if (sent < 0 && errno != EINTR) {
-        broken_ = true;  // the reader is gone; its end of the socket tells serve() the same
-      }
-      rest.remove_prefix(sent > 0 ? static_cast<size_t>(sent) : 0);
-    }
-    bytes_.clear();
-  }
-
- private:
-  int socket_;
-  std::string bytes_;
-  bool broken_ = false;
-};
-
-// One whole message of at most `size` bytes. False: the other end is gone or speaks something else.
-template <typename Message>
-bool receive(int socket, Message& message) {
-  const ssize_t got = ::recv(socket, &message, sizeof message, MSG_WAITALL);
-  return got == static_cast<ssize_t>(sizeof message) &&
-         message.header.version == kProtocolVersion && message.header.size == sizeof message;
-}
 
 // sudo(8) says in SUDO_UID who asked. Only his own processes may be watched.
 Result<void> check_owner(pid_t pid) {
@@ -98,18 +32,6 @@ Result<void> check_owner(pid_t pid) {
   if (asking && std::to_string(process.st_uid) != asking) {
     return Error{"process " + std::to_string(pid) + " does not belong to the user who asks (uid " +
                  asking + ")"};
-  }
-  return {};
-}
-
-// The bounds that crashcrawler-run keeps by itself; whoever else speaks here has them kept for him.
-Result<void> check_sizes(const BeginMessage& begin) {
-  const bool fits = begin.crash_stack_bytes <= kMostStackBytes &&
-                    begin.thread_stack_bytes <= kMostStackBytes &&
-                    std::has_single_bit(begin.ring_bytes) && begin.ring_bytes >= CC_PAGE_SIZE &&
-                    begin.ring_bytes <= kMostRingBytes;
-  if (!fits) {
-    return Error{"a stack or ring size is out of range"};
   }
   return {};
 }

@@ -1,0 +1,59 @@
+#include "runner/capture/outbox.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+namespace crashcrawler {
+
+void Outbox::add(std::string_view bytes) {
+  constexpr size_t kFlushAt = 1 << 20;
+  bytes_ += bytes;
+  if (bytes_.size() >= kFlushAt) {
+    flush();
+  }
+}
+
+void Outbox::add_text(ProbeMessage type, const std::string& text) {
+  const std::string_view kept = std::string_view(text).substr(0, kMaxTextBytes);
+  const MessageHeader header{static_cast<uint16_t>(type), kProtocolVersion,
+                             static_cast<uint32_t>(sizeof(MessageHeader) + kept.size())};
+  add({reinterpret_cast<const char*>(&header), sizeof header});
+  add(kept);
+}
+
+void Outbox::add_pids(std::vector<int32_t> pids) {
+  pids.resize(std::min<size_t>(pids.size(), kMostListed));
+  const MessageHeader header{
+      static_cast<uint16_t>(ProbeMessage::tree), kProtocolVersion,
+      static_cast<uint32_t>(sizeof(MessageHeader) + pids.size() * sizeof(int32_t))};
+  add({reinterpret_cast<const char*>(&header), sizeof header});
+  add({reinterpret_cast<const char*>(pids.data()), pids.size() * sizeof(int32_t)});
+}
+
+// What is sent meanwhile waits: in the probe's ring, which counts what it cannot take, or in the processes themselves,
+// which the tracer does not let go on.
+void Outbox::flush() {
+  std::string_view rest = bytes_;
+  while (!rest.empty() && !broken_) {
+    const ssize_t sent = ::send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno != EINTR) {
+      broken_ = true;  // the reader is gone; its end of the socket tells who serves it the same
+    }
+    rest.remove_prefix(sent > 0 ? static_cast<size_t>(sent) : 0);
+  }
+  bytes_.clear();
+}
+
+Result<void> check_sizes(const BeginMessage& begin) {
+  const bool fits = begin.crash_stack_bytes <= kMostStackBytes &&
+                    begin.thread_stack_bytes <= kMostStackBytes &&
+                    std::has_single_bit(begin.ring_bytes) && begin.ring_bytes >= CC_PAGE_SIZE &&
+                    begin.ring_bytes <= kMostRingBytes;
+  if (!fits) {
+    return Error{"a stack or ring size is out of range"};
+  }
+  return {};
+}
+
+}  // namespace crashcrawler

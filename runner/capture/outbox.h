@@ -1,0 +1,51 @@
+// The collector's end of the socket (probe_protocol.h), the same for crashcrawler-probe and for the tracer.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runner/base/result.h"
+#include "runner/capture/probe_protocol.h"
+
+namespace crashcrawler {
+
+// Everything goes out through one buffer: records are small and come in bursts.
+class Outbox {
+ public:
+  explicit Outbox(int socket) : socket_(socket) {}
+
+  void add(std::string_view bytes);
+  void add_text(ProbeMessage type, const std::string& text);
+  void add_pids(std::vector<int32_t> pids);
+
+  template <typename Message>
+  void add_message(ProbeMessage type, Message message) {
+    message.header = {static_cast<uint16_t>(type), kProtocolVersion, sizeof message};
+    add({reinterpret_cast<const char*>(&message), sizeof message});
+  }
+
+  // Blocks while the reader is slow. Once he is gone, nothing is sent any more.
+  void flush();
+
+ private:
+  int socket_;
+  std::string bytes_;
+  bool broken_ = false;
+};
+
+// One whole message. False: the other end is gone or speaks something else.
+template <typename Message>
+bool receive(int socket, Message& message) {
+  const ssize_t got = ::recv(socket, &message, sizeof message, MSG_WAITALL);
+  return got == static_cast<ssize_t>(sizeof message) &&
+         message.header.version == kProtocolVersion && message.header.size == sizeof message;
+}
+
+// The bounds that crashcrawler-run keeps by itself; whoever else speaks here has them kept for him.
+Result<void> check_sizes(const BeginMessage& begin);
+
+}  // namespace crashcrawler
