@@ -59,8 +59,8 @@ std::string start_of_file(const std::string& path, size_t most) {
 }
 
 std::string name_in(const std::string& folder) {
-  const std::string name = bytes_of_file(folder + "/comm");
-  return name.substr(0, name.find('\n'));
+  const std::string name = bytes_of_file(folder + "/comm");  // may have newlines of its own
+  return name.substr(0, name.empty() ? 0 : name.size() - 1);
 }
 
 std::string link_target(const std::string& path) {

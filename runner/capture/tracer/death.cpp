@@ -110,16 +110,16 @@ void send_exception(const ProcessTrain& train, uint64_t stack_pointer) {
   }
 }
 
-// The report of AddressSanitizer that hangs on the stack while it ends the process (bpf/sanitizer.bpf.h).
-void send_report(const ProcessTrain& train, uint64_t stack_pointer) {
+// The report of AddressSanitizer that hangs on the stack while it ends the process (bpf/sanitizer.bpf.h); 0: none does.
+uint64_t find_report(const ProcessTrain& train, uint64_t stack_pointer) {
   constexpr uint64_t kLine = 0x3d3d3d3d3d3d3d3d;  // "========"
   constexpr size_t kWords = 256;
   for (const uint64_t word : words_at(train, stack_pointer, kWords)) {
     if (word != 0 && word % kPage == 0 && train.memory().at<uint64_t>(word) == kLine) {
-      train.send_memory(CC_BYTES_TEXT, 0, word, word + CC_TEXT_BYTES, 1);
-      return;
+      return word;
     }
   }
+  return 0;
 }
 
 // Where the handler on an alternate stack was called from: the stack pointer in the outermost signal frame that lies on
@@ -219,7 +219,9 @@ void send_death(ProcessTrain& train, cc_cause cause, int signal, const DyingThre
   }
   send_far_stacks(train, thread, process.start_stack, sizes.crash);
   if (may_have_spoken) {
-    send_report(train, thread.registers.rsp);
+    if (const uint64_t report = find_report(train, thread.registers.rsp); report != 0) {
+      train.send_memory(CC_BYTES_TEXT, 0, report, report + CC_TEXT_BYTES, 1);
+    }
   }
   if (cause == CC_CAUSE_CORE_SIGNAL) {
     send_register_memory(train, thread.registers);
@@ -251,16 +253,41 @@ bool is_in_libc(const ProcessTrain& train, uint64_t place) {
   return name.starts_with("libc.") || name.starts_with("libc-") || name.starts_with("ld-m");
 }
 
-// Its words are among the last that the thread has printed.
-bool is_leak_check_refused(const ProcessTrain& train, const user_regs_struct& registers) {
-  constexpr std::string_view kWords = "LeakSanitizer has encountered a fatal error";
-  constexpr uint64_t kDeadStack = CC_DEAD_STACK;
+// Its words are mostly gone from memory by then. But AddressSanitizer and UndefinedBehaviorSanitizer, whose runtimes may
+// be the same file, leave something of theirs: the report on the stack, the line below the stack pointer. So an exit by
+// a runtime that has nothing else to say is this one.
+bool LeakCheck::is_refused(const ProcessTrain& train, const user_regs_struct& registers) {
+  constexpr std::string_view kFinding = "runtime error: ";
+  const Region* code = region_at(train.regions(), registers.rip);
+  if (!code || code->inode == 0 || find_report(train, registers.rsp) != 0 ||
+      !has_runtime(train, *code)) {
+    return false;
+  }
   const uint64_t end = registers.rsp / kWord * kWord;
   std::string dead;
-  for (const uint64_t word : words_at(train, end - kDeadStack, kDeadStack / kWord)) {
+  for (const uint64_t word : words_at(train, end - CC_DEAD_STACK, CC_DEAD_STACK / kWord)) {
     dead.append(reinterpret_cast<const char*>(&word), kWord);
   }
-  return dead.find(kWords) != std::string::npos;
+  return dead.find(kFinding) == std::string::npos;
+}
+
+bool LeakCheck::has_runtime(const ProcessTrain& train, const Region& code) {
+  constexpr std::string_view kWords = "LeakSanitizer does not work under ptrace";
+  constexpr uint64_t kPiece = 1 << 20, kMost = 64 << 20;
+  const auto [known, is_new] = runtimes_.try_emplace({code.device, code.inode}, false);
+  uint64_t looked_at = 0;
+  for (const Region& region : train.regions()) {
+    const bool is_data = (region.flags & 7) == 1 || region.start == code.start;
+    if (!is_new || region.inode != code.inode || region.device != code.device || !is_data) {
+      continue;
+    }
+    for (uint64_t at = region.start; at < region.end && looked_at < kMost && !known->second;
+         at += kPiece, looked_at += kPiece) {
+      const uint64_t end = std::min(region.end, at + kPiece + kWords.size());
+      known->second = train.memory().read(at, end - at).find(kWords) != std::string::npos;
+    }
+  }
+  return known->second;
 }
 
 }  // namespace crashcrawler

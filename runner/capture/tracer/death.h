@@ -6,7 +6,9 @@
 
 #include <csignal>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "runner/capture/process_train.h"
@@ -49,7 +51,16 @@ void send_other_thread(const ProcessTrain& train, pid_t tid, const user_regs_str
 bool is_exit_group(const user_regs_struct& registers);
 bool is_in_libc(const ProcessTrain& train, uint64_t place);
 
-// Whether LeakSanitizer has given up at `registers` because the process is traced, which it says and then exits.
-bool is_leak_check_refused(const ProcessTrain& train, const user_regs_struct& registers);
+// LeakSanitizer stops the program by ptrace(2) itself. Where it may not it says so and makes the program fail, with
+// nothing found. Whether that is why the thread at `registers` exits; one object for a run.
+class LeakCheck {
+ public:
+  bool is_refused(const ProcessTrain& train, const user_regs_struct& registers);
+
+ private:
+  bool has_runtime(const ProcessTrain& train, const Region& code);
+
+  std::map<std::pair<uint32_t, uint64_t>, bool> runtimes_;  // by device and inode
+};
 
 }  // namespace crashcrawler

@@ -522,16 +522,16 @@ void Tracer::begin_death(pid_t tid, Thread& thread, Process& process, int code,
                          : is_core_signal(signal) ? CC_CAUSE_CORE_SIGNAL
                                                   : CC_CAUSE_KILLED;
   if (cause == CC_CAUSE_EXIT) {
-    if (is_leak_check_refused(*death->train, registers)) {
+    if (!thread.handled && is_in_libc(*death->train, registers.rip)) {
+      resume(tid, PTRACE_CONT);
+      return;
+    }
+    if (leak_check_.is_refused(*death->train, registers)) {
       note_once("leaks",
                 process.program->name + " (pid " + std::to_string(thread.pid) +
                     ") was to look for leaks at its end: LeakSanitizer does not work under "
                     "ptrace(2) and makes the program fail; ASAN_OPTIONS=detect_leaks=0 or "
                     "LSAN_OPTIONS=detect_leaks=0 prevents that");
-      resume(tid, PTRACE_CONT);
-      return;
-    }
-    if (!thread.handled && is_in_libc(*death->train, registers.rip)) {
       resume(tid, PTRACE_CONT);
       return;
     }

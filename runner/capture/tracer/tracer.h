@@ -141,6 +141,7 @@ class Tracer {
   std::set<std::pair<pid_t, uint64_t>> apart_;            // not traced by us: pid and start
   std::deque<pid_t> checked_;                             // threads that wait for taken(); 0: gone
   std::set<std::string> noted_;
+  LeakCheck leak_check_;
   uint64_t oom_kills_ = 0;
   cc_counters counters_{};
 };
