@@ -14,12 +14,13 @@ import harness
 ELF_CLASS_32 = 1  # e_ident[EI_CLASS], elf(5)
 
 
-def read(behaviour, flavour=None, collector="bpf"):
+def read(behaviour, flavour=None):
     expected = json.loads((harness.SOURCE / "fixtures" / behaviour / "expected.json").read_text())
     expected = {**expected, **expected.get("flavours", {}).get(flavour, {})}
-    if collector == "ptrace" or not function_hooks():
+    traced = harness.COLLECTOR == "ptrace"
+    if traced or not function_hooks():
         expected |= expected.get("without_function_hooks", {})
-    return {**expected, **(expected.get("ptrace", {}) if collector == "ptrace" else {})}
+    return {**expected, **(expected.get("ptrace", {}) if traced else {})}
 
 
 def function_hooks():

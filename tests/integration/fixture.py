@@ -1,6 +1,6 @@
 """One fixture in one flavour under the wrapper, compared with its expected.json (format: fixtures/README.md).
 
-    fixture.py BEHAVIOUR FLAVOUR PROGRAM [COLLECTOR]
+    fixture.py BEHAVIOUR FLAVOUR PROGRAM
 """
 
 import collections
@@ -16,8 +16,7 @@ import expectation
 import harness
 
 BEHAVIOUR, FLAVOUR, PROGRAM = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-COLLECTOR = sys.argv[4] if len(sys.argv) > 4 else "bpf"
-EXPECTED = expectation.read(BEHAVIOUR, FLAVOUR, COLLECTOR)
+EXPECTED = expectation.read(BEHAVIOUR, FLAVOUR)
 SOURCE = harness.SOURCE / "fixtures" / PROGRAM.parent.name  # several behaviours may share one program
 
 
@@ -66,8 +65,7 @@ class Fixture(unittest.TestCase):
             command = expectation.command(EXPECTED, PROGRAM, folder)
             cls.bare = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             harness.reap_orphans()
-        cls.outcome = harness.run(expectation.command(EXPECTED, PROGRAM, cls.folder), cls.folder,
-                                  f"--collector={COLLECTOR}", *EXPECTED.get("options", []))
+        cls.outcome = harness.run(expectation.command(EXPECTED, PROGRAM, cls.folder), cls.folder, *EXPECTED.get("options", []))
         cls.report = cls.outcome.report()
         cls.crashes = cls.report["crashes"]
 
@@ -98,7 +96,7 @@ class Fixture(unittest.TestCase):
         harness.validate(self.report)
 
     def test_nothing_was_missing(self):
-        self.assertEqual(self.report["collector"]["backend"], COLLECTOR)
+        self.assertEqual(self.report["collector"]["backend"], harness.COLLECTOR)
         health = self.report["collector"]["health"]
         self.assertEqual((health["lost"], health["truncated"], health["degraded"]), (0, 0, []))
         wanted, found = self.expected.get("soft_errors", []), self.report.get("soft_errors", [])
@@ -230,7 +228,6 @@ class Fixture(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if COLLECTOR == "bpf":
-        harness.require_capture()
+    harness.require_capture()
     expectation.require(EXPECTED, PROGRAM)
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -30,6 +30,9 @@ PROBE = pathlib.Path(os.environ["CRASHCRAWLER_TEST_PROBE"])
 SOURCE = pathlib.Path(os.environ["CRASHCRAWLER_TEST_SOURCE"])
 BUILD = pathlib.Path(os.environ["CRASHCRAWLER_TEST_BUILD"])
 
+# What the wrapper is to capture with: the same tests run with both.
+COLLECTOR = os.environ.get("CRASHCRAWLER_TEST_COLLECTOR", "bpf")
+
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -77,7 +80,7 @@ def skip(reason):
 
 
 def require_capture():
-    reason = missing_for_capture()
+    reason = missing_for_capture() if COLLECTOR == "bpf" else None
     if reason:
         skip(reason)
 
@@ -137,9 +140,9 @@ def shell_status(returncode):
     return 128 - returncode if returncode < 0 else returncode
 
 
-def wrapped(command, output_dir, *options):
+def wrapped(command, output_dir, *options, collector=COLLECTOR):
     """The argument list that runs `command` under the wrapper."""
-    return [str(RUN), "--output-dir", str(output_dir), *options, "--", *map(str, command)]
+    return [str(RUN), f"--collector={collector}", "--output-dir", str(output_dir), *options, "--", *map(str, command)]
 
 
 def run(command, folder, *options, **popen_arguments):

@@ -19,25 +19,27 @@ namespace {
 
 class Service {
  public:
-  Service(int socket, const BeginMessage& begin)
+  Service(int socket, const BeginMessage& begin, const std::string& why)
       : socket_(socket),
         outbox_(socket),
         tracer_({begin.crash_stack_bytes, begin.thread_stack_bytes},
                 {[this](std::string_view record) { outbox_.add(record); },
                  [this](const std::string& text) { outbox_.add_text(ProbeMessage::note, text); },
-                 [this] { outbox_.add_message(ProbeMessage::check, PlainMessage{}); }}) {
+                 [this] { outbox_.add_message(ProbeMessage::check, PlainMessage{}); }},
+                why.empty()),
+        why_(why) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     news_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   }
 
-  void run(pid_t held, const std::string& why) {
+  void run(pid_t held) {
     if (const Result<void> followed = tracer_.follow(held); !followed) {
       refuse(followed.error());
       return;
     }
-    outbox_.add_text(ProbeMessage::ready, "\n" + std::to_string(::getpid()) + "\n" + why);
+    outbox_.add_text(ProbeMessage::ready, "\n" + std::to_string(::getpid()) + "\n" + why_);
     while (serve()) {
     }
     tracer_.finish();
@@ -109,6 +111,7 @@ class Service {
   Outbox outbox_;
   Tracer tracer_;
   UniqueFd news_;
+  std::string why_;  // not BPF
 };
 
 }  // namespace
@@ -118,12 +121,12 @@ void serve_tracer(int socket, const std::string& why) {
   if (!receive(socket, begin) || begin.header.type != static_cast<uint16_t>(ProbeMessage::begin)) {
     return;
   }
-  Service service(socket, begin);
+  Service service(socket, begin, why);
   if (const Result<void> sized = check_sizes(begin); !sized) {
     service.refuse(sized.error());
     return;
   }
-  service.run(begin.held_pid, why);
+  service.run(begin.held_pid);
 }
 
 }  // namespace crashcrawler

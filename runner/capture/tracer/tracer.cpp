@@ -68,8 +68,12 @@ bool is_ignored(pid_t tid, int signal) {
   return !ignored.empty() && (ignored[0] >> (signal - 1) & 1) != 0;
 }
 
-// Programs that trace others.
-bool is_tracer(std::string_view executable) {
+// Programs that trace others. A run inside of this one does if it is told to, or if BPF is not to be had here.
+bool is_tracer(std::string_view executable, std::string_view command, bool has_bpf) {
+  if (executable.ends_with("/crashcrawler-run") &&
+      (!has_bpf || command.find("--collector=ptrace") != std::string_view::npos)) {
+    return true;
+  }
   constexpr std::array<std::string_view, 8> kTracers = {
       "gdb", "gdbserver", "lldb", "lldb-server", "strace", "ltrace", "rr", "proot"};
   return std::ranges::find(kTracers, executable.substr(executable.rfind('/') + 1)) !=
@@ -120,8 +124,8 @@ std::string why_refused(pid_t pid, int reason) {
 
 }  // namespace
 
-Tracer::Tracer(StackSizes sizes, TracerVoice voice)
-    : sizes_(sizes), voice_(std::move(voice)), oom_kills_(oom_kills()) {}
+Tracer::Tracer(StackSizes sizes, TracerVoice voice, bool has_bpf)
+    : sizes_(sizes), voice_(std::move(voice)), has_bpf_(has_bpf), oom_kills_(oom_kills()) {}
 
 Result<void> Tracer::follow(pid_t held) {
   if (::ptrace(PTRACE_SEIZE, held, nullptr, kOptions) != 0) {
@@ -295,7 +299,7 @@ void Tracer::take_exec(pid_t tid) {
 }
 
 bool Tracer::stand_aside(pid_t tid, Process& process, const std::string& executable) {
-  if (!is_tracer(executable)) {
+  if (!is_tracer(executable, *process.program->command, has_bpf_)) {
     return false;
   }
   note_once("tracer", process.program->name + " (pid " + std::to_string(tid) +
@@ -529,9 +533,8 @@ void Tracer::begin_death(pid_t tid, Thread& thread, Process& process, int code,
     if (leak_check_.is_refused(*death->train, registers)) {
       note_once("leaks",
                 process.program->name + " (pid " + std::to_string(thread.pid) +
-                    ") was to look for leaks at its end: LeakSanitizer does not work under "
-                    "ptrace(2) and makes the program fail; ASAN_OPTIONS=detect_leaks=0 or "
-                    "LSAN_OPTIONS=detect_leaks=0 prevents that");
+                    "): LeakSanitizer does not work under ptrace(2) and makes the program fail; "
+                    "have detect_leaks=0 in ASAN_OPTIONS and LSAN_OPTIONS");
       resume(tid, PTRACE_CONT);
       return;
     }

@@ -31,7 +31,8 @@ class Tracer {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Tracer(StackSizes sizes, TracerVoice voice);
+  // `has_bpf`: BPF may be had here, as far as is known.
+  Tracer(StackSizes sizes, TracerVoice voice, bool has_bpf);
   Tracer(const Tracer&) = delete;
 
   // Attaches to a process that is held before its exec. Error: why this machine does not allow it, and what to do.
@@ -134,6 +135,7 @@ class Tracer {
 
   StackSizes sizes_;
   TracerVoice voice_;
+  bool has_bpf_;
   std::map<pid_t, Thread> threads_;
   std::map<pid_t, Process> processes_;
   std::map<pid_t, std::shared_ptr<const Program>> dead_;  // the newest of them
