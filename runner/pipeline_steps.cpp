@@ -38,8 +38,14 @@ Result<ProbeProcess> find_and_start_probe() {
   return start_probe(*path);
 }
 
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
+// The first two lines, for the first may say no more than that it did not work.
+std::string in_one_line(const std::string& text) {
+  const size_t first = text.find('\n');
+  std::string line = text.substr(0, text.find('\n', std::min(first, text.size() - 1) + 1));
+  if (first < line.size()) {
+    line.replace(first, 1, ": ");
+  }
+  return line;
 }
 
 std::string pretty_os_name() {
@@ -130,11 +136,11 @@ Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
     }
     why_not_bpf = source.error().message;
     spdlog::warn("crashes are captured by ptrace(2), because BPF cannot be had: {}",
-                 first_line(why_not_bpf));
+                 in_one_line(why_not_bpf));
   }
   backend_ = "ptrace";
   const std::string said =
-      why_not_bpf.empty() ? "" : "BPF cannot be had (" + first_line(why_not_bpf) + ")";
+      why_not_bpf.empty() ? "" : "BPF cannot be had (" + in_one_line(why_not_bpf) + ")";
   process_ = start_tracer([&](int socket) { serve_tracer(socket, said); });
   ended_ = false;
   Result<BpfSource> source = begin_with_current(held, options, circumstances, recording);

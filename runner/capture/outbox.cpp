@@ -31,18 +31,25 @@ void Outbox::add_pids(std::vector<int32_t> pids) {
   add({reinterpret_cast<const char*>(pids.data()), pids.size() * sizeof(int32_t)});
 }
 
-// What is sent meanwhile waits: in the probe's ring, which counts what it cannot take, or in the processes themselves,
-// which the tracer does not let go on.
 void Outbox::flush() {
   std::string_view rest = bytes_;
+  const int flags = MSG_NOSIGNAL | (patience_ == Patience::keeps ? MSG_DONTWAIT : 0);
   while (!rest.empty() && !broken_) {
-    const ssize_t sent = ::send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL);
+    const ssize_t sent = ::send(socket_, rest.data(), rest.size(), flags);
+    if (sent < 0 && errno == EAGAIN) {
+      break;
+    }
     if (sent < 0 && errno != EINTR) {
       broken_ = true;  // the reader is gone; its end of the socket tells who serves it the same
     }
     rest.remove_prefix(sent > 0 ? static_cast<size_t>(sent) : 0);
   }
-  bytes_.clear();
+  bytes_.erase(0, broken_ ? bytes_.size() : bytes_.size() - rest.size());
+}
+
+void Outbox::flush_all() {
+  patience_ = Patience::waits;
+  flush();
 }
 
 Result<void> check_sizes(const BeginMessage& begin) {

@@ -16,7 +16,11 @@ namespace crashcrawler {
 // Everything goes out through one buffer: records are small and come in bursts.
 class Outbox {
  public:
-  explicit Outbox(int socket) : socket_(socket) {}
+  // Whether flush() waits for a slow reader, or keeps what he does not take.
+  enum class Patience { waits, keeps };
+
+  explicit Outbox(int socket, Patience patience = Patience::waits)
+      : socket_(socket), patience_(patience) {}
 
   void add(std::string_view bytes);
   void add_text(ProbeMessage type, const std::string& text);
@@ -28,11 +32,16 @@ class Outbox {
     add({reinterpret_cast<const char*>(&message), sizeof message});
   }
 
-  // Blocks while the reader is slow. Once he is gone, nothing is sent any more.
+  // Once the reader is gone, nothing is sent any more.
   void flush();
+  // The same, waiting.
+  void flush_all();
+
+  size_t bytes_waiting() const { return bytes_.size(); }
 
  private:
   int socket_;
+  Patience patience_;
   std::string bytes_;
   bool broken_ = false;
 };

@@ -9,12 +9,23 @@
 #include <ctime>
 #include <filesystem>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 #include "runner/base/file.h"
 #include "runner/base/unique_fd.h"
 
 namespace crashcrawler {
 namespace {
+
+// The one byte that proc_pid_maps(5) does not show as it is. A file that is really called so is not found.
+std::string with_newlines(std::string path) {
+  constexpr std::string_view kEscaped = "\\012";
+  for (size_t at = 0; (at = path.find(kEscaped, at)) != std::string::npos;) {
+    path.replace(at, kEscaped.size(), "\n");
+  }
+  return path;
+}
 
 Region parse_region(const std::string& line) {
   Region region;
@@ -31,7 +42,7 @@ Region parse_region(const std::string& line) {
   region.device = major << 20 | minor;
   region.flags = (permissions[0] == 'r' ? 1U : 0) | (permissions[1] == 'w' ? 2U : 0) |
                  (permissions[2] == 'x' ? 4U : 0) | (permissions[3] == 's' ? 8U : 0);
-  region.path = line.substr(static_cast<size_t>(path));
+  region.path = with_newlines(line.substr(static_cast<size_t>(path)));
   return region;
 }
 

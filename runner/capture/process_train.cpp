@@ -221,10 +221,21 @@ void ProcessTrain::send_thread(pid_t tid, uint32_t flags, const StackPart& part,
               part.patience);
 }
 
+// A heap of many pieces must not push out the libraries, which lie above it.
+std::vector<Region> ProcessTrain::kept_regions() const {
+  std::vector<Region> kept;
+  size_t files = 0, others = 0;
+  for (const Region& region : regions_) {
+    if (++(region.inode != 0 ? files : others) <= CC_MAPPINGS) {
+      kept.push_back(region);
+    }
+  }
+  return kept;
+}
+
 void ProcessTrain::send_regions() const {
   std::set<std::pair<uint32_t, uint64_t>> told;
-  for (size_t i = 0; i < regions_.size() && i < CC_MAPPINGS; ++i) {
-    const Region& region = regions_[i];
+  for (const Region& region : kept_regions()) {
     if (region.inode != 0 && told.emplace(region.device, region.inode).second) {
       send_path(CC_PATH_MAPPING, region.path, region.device, region.inode);
     }
@@ -246,8 +257,7 @@ void ProcessTrain::send_end(size_t threads, int exit_code, bool oom_killed) cons
   record.oom_killed = oom_killed ? 1 : 0;
   record.threads = static_cast<uint32_t>(threads);
   record.mappings = static_cast<uint32_t>(regions_.size());
-  record.mappings_left_out =
-      static_cast<uint32_t>(regions_.size() - std::min<size_t>(regions_.size(), CC_MAPPINGS));
+  record.mappings_left_out = static_cast<uint32_t>(regions_.size() - kept_regions().size());
   record.mappings_state = regions_.empty() ? CC_MAPPINGS_NONE : CC_MAPPINGS_WALKED;
   record.environment = environment_;
   send(record);

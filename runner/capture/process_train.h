@@ -79,6 +79,7 @@ class ProcessTrain {
                  uint64_t inode = 0) const;
   void send_cgroup() const;
   std::vector<std::string> initial_environment() const;
+  std::vector<Region> kept_regions() const;
 
   cc_key key_;
   std::string folder_;

@@ -21,11 +21,12 @@ class Service {
  public:
   Service(int socket, const BeginMessage& begin, const std::string& why)
       : socket_(socket),
-        outbox_(socket),
+        outbox_(socket, Outbox::Patience::keeps),
         tracer_({begin.crash_stack_bytes, begin.thread_stack_bytes},
                 {[this](std::string_view record) { outbox_.add(record); },
                  [this](const std::string& text) { outbox_.add_text(ProbeMessage::note, text); },
-                 [this] { outbox_.add_message(ProbeMessage::check, PlainMessage{}); }},
+                 [this] { outbox_.add_message(ProbeMessage::check, PlainMessage{}); },
+                 [this, most = begin.ring_bytes] { return outbox_.bytes_waiting() < most; }},
                 why.empty()),
         why_(why) {
     sigset_t set;
@@ -46,12 +47,12 @@ class Service {
     EndMessage end{};
     end.counters = tracer_.counters();
     outbox_.add_message(ProbeMessage::end, end);
-    outbox_.flush();
+    outbox_.flush_all();
   }
 
   void refuse(const Error& error) {
     outbox_.add_text(ProbeMessage::failed, error.message);
-    outbox_.flush();
+    outbox_.flush_all();
   }
 
  private:
@@ -98,13 +99,15 @@ class Service {
       timeout = std::max(0, static_cast<int>(
                                 std::chrono::ceil<std::chrono::milliseconds>(left).count()));
     }
-    pollfd events[2] = {{news_.get(), POLLIN, 0}, {socket, POLLIN, 0}};
+    const auto also_writable = static_cast<short>(outbox_.bytes_waiting() > 0 ? POLLOUT : 0);
+    pollfd events[2] = {{news_.get(), POLLIN, 0},
+                        {socket, static_cast<short>(POLLIN | also_writable), 0}};
     ::poll(events, 2, timeout);
     signalfd_siginfo info{};
     if (events[0].revents != 0 && ::read(news_.get(), &info, sizeof info) < 0) {
       return false;
     }
-    return events[1].revents != 0;
+    return (events[1].revents & ~POLLOUT) != 0;
   }
 
   int socket_;

@@ -47,7 +47,7 @@ constexpr long kOptions = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TR
                           PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;
 constexpr std::chrono::seconds kTimeForThreads{2};  // to come by at a death, or to stand still
 constexpr std::chrono::seconds kTimeForAll{10};
-constexpr std::chrono::seconds kTimeForTaking{5};
+constexpr std::chrono::seconds kTimeForTaking{1};
 constexpr std::chrono::seconds kGraceOfRunners{60};  // between their SIGTERM and their SIGKILL
 constexpr size_t kGraves = 1024;
 
@@ -148,6 +148,7 @@ void Tracer::take_events() {
         process.death->awaited.clear();
         end_when_all_came_by(process);
       } else if (const pid_t held = std::exchange(process.death->held, 0); held != 0) {
+        is_answered_ = false;
         std::ranges::replace(checked_, held, 0);
         resume(held, PTRACE_CONT);
       }
@@ -446,6 +447,10 @@ void Tracer::take_exit(pid_t tid, Thread& thread) {
     ++thread.handled_count;
     process.is_core_signal_handled = true;
   }
+  if (process.is_lost) {
+    resume(tid, PTRACE_CONT);
+    return;
+  }
   if (process.death) {
     if (!process.death->told) {
       send_other_thread(*process.death->train, tid, *registers, sizes_);
@@ -540,6 +545,12 @@ void Tracer::begin_death(pid_t tid, Thread& thread, Process& process, int code,
     }
   }
   ++counters_.deaths;
+  if (!voice_.has_room()) {
+    ++counters_.lost_crashes;
+    process.is_lost = true;
+    resume(tid, PTRACE_CONT);
+    return;
+  }
   DyingThread dying{tid, registers, std::nullopt, thread.handled, thread.handled_count};
   if (dies_by(thread, signal, registers)) {
     dying.by = thread.last;
@@ -599,9 +610,14 @@ void Tracer::end_when_all_came_by(Process& process) {
     return;
   }
   tell_end(death);
-  checked_.push_back(death.held);
-  death.deadline = Clock::now() + kTimeForTaking;
   voice_.check();
+  if (is_answered_) {
+    checked_.push_back(death.held);
+    death.deadline = Clock::now() + kTimeForTaking;
+  } else {
+    checked_.push_back(0);
+    resume(std::exchange(death.held, 0), PTRACE_CONT);
+  }
 }
 
 void Tracer::tell_end(Death& death) {
@@ -611,6 +627,7 @@ void Tracer::tell_end(Death& death) {
 }
 
 void Tracer::taken() {
+  is_answered_ = true;
   if (checked_.empty()) {
     return;
   }
@@ -651,7 +668,7 @@ void Tracer::take_end(pid_t tid, int status) {
   if (tid != pid) {
     return;
   }
-  if (!process.death && WIFSIGNALED(status) && is_core_signal(WTERMSIG(status))) {
+  if (!process.death && !process.is_lost && WIFSIGNALED(status) && is_core_signal(WTERMSIG(status))) {
     ++counters_.deaths;
     ++counters_.lost_crashes;  // a SIGKILL was faster than we
   }
