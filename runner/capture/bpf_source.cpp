@@ -47,8 +47,8 @@ struct BpfSource::State {
   RunAssembler assembler;
   std::mutex lock;  // of all that is here, while the receiver runs
   std::condition_variable changed;
-  std::optional<std::vector<pid_t>> tree;   // the newest TREE
-  std::optional<std::string> looked;        // the newest LOOKED
+  std::optional<std::vector<pid_t>> tree;  // the newest TREE
+  std::optional<std::string> looked;       // the newest LOOKED
   bool receiving = true;
   std::thread receiver;
 

@@ -67,9 +67,9 @@ void send_snapshot(const std::vector<pid_t>& threads, ProcessTrain& train,
     const bool first = tid == threads.front();
     const std::optional<user_regs_struct> registers = registers_of(tid);
     if (registers) {  // else killed meanwhile: its death tells the rest
-      train.send_thread(tid, first ? CC_THREAD_CRASHED : 0,
-                        {CC_REDZONE, first ? options.crash_stack_bytes : options.thread_stack_bytes},
-                        *registers);
+      train.send_thread(
+          tid, first ? CC_THREAD_CRASHED : 0,
+          {CC_REDZONE, first ? options.crash_stack_bytes : options.thread_stack_bytes}, *registers);
     }
   }
   train.send_regions();
@@ -83,9 +83,8 @@ Result<void> snapshot_process(pid_t pid, const SnapshotOptions& options, const R
     unstopped = stopped.unstopped();
     const std::vector<pid_t> threads = stopped.threads();
     if (!threads.empty()) {
-      ProcessTrain train(
-          {static_cast<uint32_t>(pid), 0, Stat(folder_of_process(pid)).start_ns()},
-          threads.front(), sink);
+      ProcessTrain train({static_cast<uint32_t>(pid), 0, Stat(folder_of_process(pid)).start_ns()},
+                         threads.front(), sink);
       send_snapshot(threads, train, living_ancestors(pid, options.tree), options);
     }
   };

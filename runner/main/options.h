@@ -29,7 +29,8 @@ struct RunOptions {
   std::string user;  // empty: the one behind sudo, or whoever we are
   FailOn fail_on = FailOn::crash;
   bool best_effort = false;
-  CollectorChoice collector = CollectorChoice::automatic;  // BPF, and where it cannot be had ptrace(2)
+  CollectorChoice collector =
+      CollectorChoice::automatic;  // BPF, and where it cannot be had ptrace(2)
   Sanitizers sanitizers = Sanitizers::leave;
   uint32_t crash_stack_bytes = 64 << 10;       // of the crashing thread
   uint32_t thread_stack_bytes = 16 << 10;      // of each other thread

@@ -20,8 +20,8 @@ constexpr uint64_t kUserCode64 = 0x33;  // __USER_CS, arch/x86/include/asm/segme
 std::vector<uint64_t> words_at(const ProcessTrain& train, uint64_t address, size_t most) {
   std::vector<uint64_t> words;
   while (words.size() < most) {
-    const uint64_t end = std::min(address + (most - words.size()) * kWord,
-                                  address / kPage * kPage + kPage);
+    const uint64_t end =
+        std::min(address + (most - words.size()) * kWord, address / kPage * kPage + kPage);
     const std::string bytes = train.memory().read(address, end - address);
     if (bytes.size() < kWord) {
       break;

@@ -25,7 +25,8 @@ struct Delivered {
 struct DyingThread {
   pid_t tid = 0;
   user_regs_struct registers{};
-  std::optional<Delivered> by;       // the signal that ends it; none: an exit, or the kernel did not show it
+  std::optional<Delivered>
+      by;  // the signal that ends it; none: an exit, or the kernel did not show it
   std::optional<Delivered> handled;  // the newest core signal before that which a handler has got
   uint64_t handled_count = 0;
 };

@@ -96,8 +96,8 @@ class Service {
     int timeout = -1;
     if (until) {
       const auto left = *until - Tracer::Clock::now();
-      timeout = std::max(0, static_cast<int>(
-                                std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+      timeout =
+          std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
     }
     const auto also_writable = static_cast<short>(outbox_.bytes_waiting() > 0 ? POLLOUT : 0);
     pollfd events[2] = {{news_.get(), POLLIN, 0},

@@ -84,9 +84,8 @@ uint64_t oom_kills() {
   const std::string counters = "\n" + bytes_of_file("/proc/vmstat");
   constexpr std::string_view kName = "\noom_kill ";
   const size_t at = counters.find(kName);
-  return at == std::string::npos
-             ? 0
-             : std::strtoull(counters.c_str() + at + kName.size(), nullptr, 10);
+  return at == std::string::npos ? 0
+                                 : std::strtoull(counters.c_str() + at + kName.size(), nullptr, 10);
 }
 
 pid_t process_of(pid_t tid) {
@@ -262,10 +261,10 @@ Tracer::Process& Tracer::enter(pid_t pid, const Process* parent) {
 void Tracer::take_child(pid_t tid, Thread& thread, int event) {
   const pid_t child = event_message(tid);
   const auto process = processes_.find(thread.pid);
-  const bool is_thread =
-      event == PTRACE_EVENT_CLONE && (threads_.contains(child) ||
-                                      ::access(folder_of_thread(thread.pid, child).c_str(), F_OK) == 0 ||
-                                      process_of(child) != child);
+  const bool is_thread = event == PTRACE_EVENT_CLONE &&
+                         (threads_.contains(child) ||
+                          ::access(folder_of_thread(thread.pid, child).c_str(), F_OK) == 0 ||
+                          process_of(child) != child);
   if (child != 0 && !is_thread && process != processes_.end() && !dead_.contains(child)) {
     if (!processes_.contains(child)) {
       enter(child, &process->second);
@@ -276,9 +275,8 @@ void Tracer::take_child(pid_t tid, Thread& thread, int event) {
 
 // Whichever thread has called execve(2) has the number of the leader now, and the others are gone.
 void Tracer::take_exec(pid_t tid) {
-  std::erase_if(threads_, [&](const auto& entry) {
-    return entry.second.pid == tid && entry.first != tid;
-  });
+  std::erase_if(threads_,
+                [&](const auto& entry) { return entry.second.pid == tid && entry.first != tid; });
   if (!processes_.contains(tid)) {
     enter(tid, parent_of(tid));
   }
@@ -319,8 +317,8 @@ void Tracer::warn_of_lost_privilege(pid_t tid, const Process& process,
   const std::string path = folder + "/exe";
   struct stat file {};
   struct statvfs mount {};
-  if (::geteuid() == 0 || ::stat(path.c_str(), &file) != 0 || ::statvfs(path.c_str(), &mount) != 0 ||
-      (mount.f_flag & ST_NOSUID) != 0) {
+  if (::geteuid() == 0 || ::stat(path.c_str(), &file) != 0 ||
+      ::statvfs(path.c_str(), &mount) != 0 || (mount.f_flag & ST_NOSUID) != 0) {
     return;
   }
   const std::string status = bytes_of_file(folder + "/status");
@@ -331,8 +329,8 @@ void Tracer::warn_of_lost_privilege(pid_t tid, const Process& process,
     return;
   }
   const bool lost_user = (file.st_mode & S_ISUID) != 0 && file.st_uid != uids[1];
-  const bool lost_group = (file.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-                          file.st_gid != gids[1];
+  const bool lost_group =
+      (file.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && file.st_gid != gids[1];
   const bool lost_capabilities =
       ::getxattr(path.c_str(), "security.capability", nullptr, 0) > 0 && uids[1] == uids[0];
   if (lost_user || lost_group || lost_capabilities) {
@@ -388,8 +386,7 @@ void Tracer::remember_sender(Process& process, const siginfo_t& info, pid_t rece
       for (const auto& [candidate, other] : processes_) {
         const std::vector<uint64_t> numbers =
             status_numbers(bytes_of_file(folder_of_process(candidate) + "/status"), "NStgid");
-        if (pid != 0 && numbers.size() == own.size() &&
-            static_cast<pid_t>(numbers.back()) == pid) {
+        if (pid != 0 && numbers.size() == own.size() && static_cast<pid_t>(numbers.back()) == pid) {
           found = candidate;
         }
       }
@@ -440,8 +437,7 @@ void Tracer::take_exit(pid_t tid, Thread& thread) {
   Process& process = found->second;
   const int code = event_message(tid);
   const int signal = code & 0x7f;
-  if (thread.last && is_core_signal(thread.last->signal) &&
-      !dies_by(thread, signal, *registers)) {
+  if (thread.last && is_core_signal(thread.last->signal) && !dies_by(thread, signal, *registers)) {
     thread.handled = std::move(thread.last);
     thread.last.reset();
     ++thread.handled_count;
@@ -503,9 +499,8 @@ bool Tracer::is_for_another(pid_t tid, pid_t pid, int signal) const {
 }
 
 bool Tracer::explains_kill(const Process& process) const {
-  return oom_kills() > oom_kills_ ||
-         (process.sender && process.sender->sender.tgid != 0 &&
-          Clock::now() - process.sender_time < kGraceOfRunners);
+  return oom_kills() > oom_kills_ || (process.sender && process.sender->sender.tgid != 0 &&
+                                      Clock::now() - process.sender_time < kGraceOfRunners);
 }
 
 bool Tracer::was_oom_killed() {
@@ -668,7 +663,8 @@ void Tracer::take_end(pid_t tid, int status) {
   if (tid != pid) {
     return;
   }
-  if (!process.death && !process.is_lost && WIFSIGNALED(status) && is_core_signal(WTERMSIG(status))) {
+  if (!process.death && !process.is_lost && WIFSIGNALED(status) &&
+      is_core_signal(WTERMSIG(status))) {
     ++counters_.deaths;
     ++counters_.lost_crashes;  // a SIGKILL was faster than we
   }
@@ -743,8 +739,8 @@ std::vector<std::string> Tracer::look(const std::function<void(Clock::time_point
       ++too_late;
     } else if (processes_.contains(pid)) {
       look_at(pid, std::min(end, now + kTimeForThreads), wait, missing);
-    } else if (const Result<void> seen = snapshot_process(
-                   pid, {sizes_.crash, sizes_.thread, tree, end}, voice_.record);
+    } else if (const Result<void> seen =
+                   snapshot_process(pid, {sizes_.crash, sizes_.thread, tree, end}, voice_.record);
                !seen) {
       missing.push_back(seen.error().message);
     }

@@ -101,7 +101,8 @@ class Tracer {
     bool is_core_signal_handled = false;  // by some thread of it
     bool stands = false;                  // look() is at work
     bool is_lost = false;                 // there was no room for its death
-    std::vector<std::string> passed;      // records of threads that were at their end before the dying one
+    std::vector<std::string>
+        passed;  // records of threads that were at their end before the dying one
     std::unique_ptr<Death> death;
   };
 
@@ -144,7 +145,7 @@ class Tracer {
   std::deque<pid_t> graves_;                              // their order
   std::set<std::pair<pid_t, uint64_t>> apart_;            // not traced by us: pid and start
   std::deque<pid_t> checked_;                             // threads that wait for taken(); 0: gone
-  bool is_answered_ = true;               // checks are, or were when we last waited
+  bool is_answered_ = true;                               // checks are, or were when we last waited
   std::set<std::string> noted_;
   LeakCheck leak_check_;
   uint64_t oom_kills_ = 0;
