@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "runner/attribute/test_case/find_tests.h"
+#include "runner/attribute/test_case/listed_tests.h"
 #include "runner/augment/augment.h"
 #include "runner/base/file.h"
 #include "runner/capture/live_snapshot.h"
@@ -336,8 +337,11 @@ void augment_reports_of_others(Session& session, const RunOptions& options) {
       [](std::string_view bytes) { return printable(bytes, Lines::many); },
       brief,
   };
-  for (std::string& problem :
-       augment_junit(session, {options.augment_junit, options.augment_by_itself}, words)) {
+  AugmentOptions what{options.augment_junit, options.augment_by_itself, {}};
+  if (options.list_tests) {
+    what.list_tests = list_tests;
+  }
+  for (std::string& problem : augment_junit(session, what, words)) {
     session.soft_errors.push_back(std::move(problem));
   }
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runner/base/result.h"
 #include "runner/model/junit_error.h"
 #include "runner/model/session.h"
 
@@ -15,6 +16,9 @@ namespace crashcrawler {
 struct AugmentOptions {
   std::vector<std::string> globs;  // glob(7), relative to the command's folder
   bool by_itself = true;           // also the files that command lines of the run name
+  // Asks the program of a crash for its tests, in the order in which they run; none: nobody is to be asked, or it has no
+  // list. Called only for a file that the program owes.
+  std::function<Result<std::vector<TestName>>(const CrashReport&)> list_tests;
 };
 
 // How bytes of somebody else become text: that of our own reports.

@@ -70,6 +70,12 @@ std::vector<size_t> matching_cases(const JunitDocument& document, const TestCase
   return found;
 }
 
+bool is_same_suite(const std::string& a, const std::string& b) {
+  const std::string one = dotted(a), other = dotted(b);
+  return one == other ||
+         (!one.empty() && !other.empty() && (is_end_of(one, other) || is_end_of(other, one)));
+}
+
 std::string classname_of(const TestCase& test, const std::string& program) {
   if (test.framework == "catch2") {
     return program + ".global";

@@ -14,6 +14,10 @@ namespace crashcrawler {
 std::vector<size_t> matching_cases(const JunitDocument& document, const TestCase& test,
                                    bool of_ctest);
 
+// Whether two ways to write it mean one suite: "tests/test_score.py::TestLater", "tests.test_score.TestLater", and
+// "test_score.TestLater", as seen from another folder.
+bool is_same_suite(const std::string& a, const std::string& b);
+
 // The classname that the framework would have written, for a case that it did not. `program`: its file's name.
 std::string classname_of(const TestCase& test, const std::string& program);
 

@@ -1,4 +1,6 @@
-// The lines are those of GoogleTest's PrettyUnitTestResultPrinter (googletest/src/gtest.cc) and of cmCTestRunTest.cxx.
+// The lines are those of GoogleTest's PrettyUnitTestResultPrinter (googletest/src/gtest.cc), Boost.Test's
+// compiler_log_formatter.ipp (1.74), pytest's terminal.py (7.2) and of cmCTestRunTest.cxx. Catch2 and doctest print nothing
+// when they write a JUnit file, and that they write as they go; Rust's and Go's tests have no such file.
 // A test may print anything, lines like these too: so an end counts only for the test that has begun and not ended,
 // and the footer's list of failed tests is none.
 #include "runner/augment/printed_results.h"
@@ -57,7 +59,7 @@ std::optional<double> take_time(std::string_view& line) {
   return static_cast<double>(milliseconds) / 1000;
 }
 
-class Reader {
+class GoogleTestReader {
  public:
   PrintedResults read(std::string_view output) {
     while (!output.empty()) {
@@ -137,10 +139,141 @@ class Reader {
   bool failed_before_ = false;
 };
 
+// The text between the quotes behind `words`; empty: they are not in the line.
+std::string_view quoted_behind(std::string_view line, std::string_view words) {
+  const size_t at = line.find(words);
+  if (at == line.npos) {
+    return {};
+  }
+  const size_t begin = at + words.size();
+  return line.substr(begin, line.find('"', begin) - begin);
+}
+
+// file(9): Entering test case "is_saved"
+// file(9): error: in "Score/is_saved": check ...
+// file(9): Leaving test case "is_saved"; testing time: 84us
+class BoostTestReader {
+ public:
+  PrintedResults read(std::string_view output) {
+    while (!output.empty()) {
+      const std::string line = uncoloured(next_line(output));
+      take(line);
+    }
+    return std::move(results_);
+  }
+
+ private:
+  void take(std::string_view line) {
+    if (const auto suite = quoted_behind(line, ": Entering test suite \""); !suite.empty()) {
+      suites_.emplace_back(suite);
+    } else if (const auto left = quoted_behind(line, ": Leaving test suite \""); !left.empty()) {
+      if (!suites_.empty() && suites_.back() == left) {
+        suites_.pop_back();
+      }
+    } else if (const auto name = quoted_behind(line, ": Entering test case \""); !name.empty()) {
+      start(name);
+    } else if (open_) {
+      take_of_case(line);
+    }
+  }
+
+  void start(std::string_view name) {
+    if (results_.tests.size() >= kMostTests || name.size() > kLongestName) {
+      return;
+    }
+    PrintedTest& test = results_.tests.emplace_back();
+    for (const std::string& suite : suites_) {
+      test.suite += (test.suite.empty() ? "" : ".") + suite;
+    }
+    test.name = name;
+    open_ = true;
+    failed_ = false;
+  }
+
+  void take_of_case(std::string_view line) {
+    PrintedTest& test = results_.tests.back();
+    constexpr std::string_view kTime = "; testing time: ";
+    if (quoted_behind(line, ": Leaving test case \"") == test.name) {
+      test.state = failed_ ? TestState::failed : TestState::passed;
+      if (const size_t at = line.rfind(kTime); at != line.npos && line.ends_with("us")) {
+        test.seconds =
+            std::strtod(std::string(line.substr(at + kTime.size())).c_str(), nullptr) / 1e6;
+      }
+      open_ = false;
+      return;
+    }
+    failed_ = failed_ || line.find(": error: in \"") != line.npos ||
+              line.find(": fatal error: in \"") != line.npos;
+    if (test.words.size() + line.size() < kMostWords) {
+      test.words.append(line).append("\n");
+    }
+  }
+
+  PrintedResults results_;
+  std::vector<std::string> suites_;
+  bool open_ = false, failed_ = false;
+};
+
+// "tests/test_score.py::TestScore::test_is_saved[1] PASSED [ 16%]"; without the word it had not ended.
+PrintedResults read_pytest(std::string_view output) {
+  constexpr std::pair<std::string_view, TestState> kWords[] = {
+      {"PASSED", TestState::passed},   {"XPASS", TestState::passed},
+      {"FAILED", TestState::failed},   {"ERROR", TestState::failed},
+      {"SKIPPED", TestState::skipped}, {"XFAIL", TestState::skipped}};
+  PrintedResults results;
+  bool began = false;
+  while (!output.empty() && results.tests.size() < kMostTests) {
+    const std::string line = uncoloured(next_line(output));
+    const std::string_view text = line;
+    began = began || text.starts_with("collecting ") || text.starts_with("collected ");
+    if (text.starts_with("===") && began) {
+      break;  // the results again, otherwise
+    }
+    const size_t end = text.find(".py::");
+    const size_t last = text.substr(0, text.find('[')).rfind("::");
+    if (!began || end == text.npos || text.find(' ') < end || last == text.npos) {
+      continue;
+    }
+    PrintedTest test;
+    std::string_view name = text.substr(last + 2);
+    size_t cut = name.size();
+    for (const auto& [word, state] : kWords) {
+      if (const size_t at = name.rfind(" " + std::string(word)); at != name.npos && at < cut) {
+        const std::string_view rest = name.substr(at + 1 + word.size());
+        if (rest.empty() || rest.starts_with(" ")) {
+          cut = at;
+          test.state = state;
+        }
+      }
+    }
+    name = name.substr(0, cut);
+    name = name.substr(0, name.find(" Fatal Python error: "));  // on stderr
+    while (name.ends_with(' ')) {
+      name.remove_suffix(1);
+    }
+    std::string_view suite = text.substr(0, last);
+    while (suite.starts_with("../")) {
+      suite.remove_prefix(3);
+    }
+    if (!name.empty() && name.size() + suite.size() < kLongestName) {
+      test.suite = suite;
+      test.name = name;
+      results.tests.push_back(std::move(test));
+    }
+  }
+  return results;
+}
+
 }  // namespace
 
-PrintedResults read_googletest_output(std::string_view output) {
-  return Reader().read(output);
+PrintedResults read_output(const std::string& framework, std::string_view output) {
+  if (framework == "googletest") {
+    return GoogleTestReader().read(output);
+  }
+  if (framework == "boost.test") {
+    return BoostTestReader().read(output);
+  }
+  return framework == "pytest" ? read_pytest(output) : PrintedResults();
 }
 
 std::optional<std::string> output_in_ctest_log(std::string_view log, const std::string& test) {
@@ -162,7 +295,7 @@ std::optional<std::string> output_in_ctest_log(std::string_view log, const std::
 PrintedResults read_ctest_log(std::string_view log) {
   PrintedResults results;
   PrintedTest* open = nullptr;
-  bool in_output = false;
+  bool in_output = false, not_found = false;
   while (!log.empty()) {
     const std::string_view line = next_line(log);
     const size_t testing = line.find(" Testing: ");
@@ -178,11 +311,15 @@ PrintedResults read_ctest_log(std::string_view log) {
     } else if (testing != line.npos && slash < testing && results.tests.size() < kMostTests) {
       std::from_chars(line.data() + slash + 1, line.data() + testing, results.announced);
       open = &results.tests.emplace_back();
+      not_found = false;
       open->name = line.substr(testing + std::string_view(" Testing: ").size());
+    } else if (open && line == "Command: \"\"") {
+      not_found = true;  // of such a test it says "Test Passed." in the end (3.25)
     } else if (open && line.starts_with("Test time =") && line.ends_with(" sec")) {
       open->seconds = std::strtod(std::string(line.substr(11)).c_str(), nullptr);
     } else if (open && line == "Test Passed.") {
-      open->state = TestState::passed;
+      open->state = not_found ? TestState::skipped : TestState::passed;
+      open->words += not_found ? "ctest did not find its program" : "";
     } else if (open && line == "Test Failed.") {
       open->state = TestState::failed;
     }

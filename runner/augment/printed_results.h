@@ -22,8 +22,9 @@ struct PrintedResults {
   size_t announced = 0;            // how many the program had said it would run; 0: it did not say
 };
 
-// Of a GoogleTest program's output, with or without colours. Other text is passed over.
-PrintedResults read_googletest_output(std::string_view output);
+// Of the output of a program of this framework ("googletest"; "boost.test" with --log_level=test_suite; "pytest" with -v),
+// with or without colours. Other text is passed over, other frameworks have nothing.
+PrintedResults read_output(const std::string& framework, std::string_view output);
 
 // The output of one test in ctest's log (Testing/Temporary/LastTest.log), the last one when it ran more than once.
 // nullopt: the log does not have it.

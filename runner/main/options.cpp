@@ -200,6 +200,10 @@ void declare_options(CLI::App& app, RunOptions& options) {
       "!--no-augment-junit", options.augment_by_itself,
       "Leave alone the JUnit files that command lines of the run name (ctest --output-junit, "
       "--gtest_output and others)");
+  app.add_flag("!--no-list-tests", options.list_tests,
+               "Do not start a dead test program once more, with its option that lists its tests, "
+               "for the names of those "
+               "that it never began");
   static const std::map<std::string, JunitProfile> kProfiles = {{"full", JunitProfile::full},
                                                                 {"strict", JunitProfile::strict}};
   declare(

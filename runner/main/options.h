@@ -44,6 +44,8 @@ struct RunOptions {
   std::string replay_file;                     // empty: `command` is run; else this run is replayed
   std::vector<std::string> augment_junit;      // globs of JUnit files of others
   bool augment_by_itself = true;               // also those that command lines of the run name
+  bool list_tests =
+      true;  // start a dead test program once more to ask for the tests that it never began
   JunitProfile junit_profile = JunitProfile::full;
   bool verbose = false;
   Command command;

@@ -15,13 +15,21 @@ struct SystemInfo {
   int cpu_count = 0;
 };
 
+// The tests that a test runner was to run, as it says itself.
+struct RunnerTests {
+  std::string runner;              // "ctest"
+  std::string folder;              // where it was asked
+  std::vector<std::string> names;  // in its order
+};
+
 struct Session {
   Command command;
   RunOutcome outcome;
   Health health;
   std::string backend;  // "bpf" or "ptrace"
   SystemInfo system;
-  std::vector<CrashReport> crashes;   // in the order of death
+  std::vector<CrashReport> crashes;  // in the order of death
+  std::vector<RunnerTests> runner_tests;
   uint64_t crashes_without_core = 0;  // although cores were wanted
   std::vector<std::string> soft_errors;
 };

@@ -12,6 +12,12 @@ struct TestCandidate {
       source;  // "environment PYTEST_CURRENT_TEST", "argument --gtest_filter", "ctest", "frame", ...
 };
 
+// A test as its framework names it.
+struct TestName {
+  std::string suite, name;  // suite empty: the framework has none
+  std::string file;         // as the framework has it; empty: it does not say
+};
+
 // What the test runner made of the test, by its own log.
 enum class RunnerResult { unknown, passed, failed };
 

@@ -91,6 +91,7 @@ class Framework:
 OWN_FRAMES = ("write_through_null", "save_score", "finish_game")
 SCORE_TEST = {name: PROGRAMS / name / "score_test"
               for name in ("gtest", "catch2", "doctest", "boost_test", "rust", "go")}
+BOOST_TESTS = "--run_test=Score/is_the_best,is_saved"
 BOOST_JUNIT = ("--logger=JUNIT,all,junit.xml",)
 PYTEST_JUNIT = ("--junitxml=junit.xml",)
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={HERE / 'pytest'}",
@@ -104,33 +105,33 @@ NULL_WRITE = "a test writes through null"
 
 FRAMEWORKS = {
     "gtest": Framework("GoogleTest", "libgtest-dev", 3, (SCORE_TEST["gtest"],), (
-        Case(NULL_WRITE, [SCORE_TEST["gtest"]], 139, r"\[ RUN      \] Score.is_saved",
+        Case(NULL_WRITE, [SCORE_TEST["gtest"], "--gtest_filter=Score.is_the_best:Score.is_saved"], 139, r"\[ RUN      \] Score.is_saved",
              Crash("signal", (*OWN_FRAMES, "Score_is_saved_Test::TestBody"),
                    test=("googletest", "Score", "is_saved")), ("--gtest_output=xml:junit.xml",)),
     )),
     "catch2": Framework("Catch2", "catch2", 3, (SCORE_TEST["catch2"],), (
-        Case(NULL_WRITE, [SCORE_TEST["catch2"]], 139, "SIGSEGV - Segmentation violation signal",
+        Case(NULL_WRITE, [SCORE_TEST["catch2"], "score is the best,score is saved"], 139, "SIGSEGV - Segmentation violation signal",
              Crash("handled_signal", (*OWN_FRAMES, "Catch::RunContext::runTest"), followed_by="SIGSEGV",
                    test=("catch2", None, "score is saved")),
              ("-r", "junit", "-o", "junit.xml")),
     )),
     "doctest": Framework("doctest", "doctest-dev", 3, (SCORE_TEST["doctest"],), (
-        Case(NULL_WRITE, [SCORE_TEST["doctest"]], 139, "test case CRASHED: SIGSEGV - Segmentation violation signal",
+        Case(NULL_WRITE, [SCORE_TEST["doctest"], "-tc=score is the best,score is saved"], 139, "test case CRASHED: SIGSEGV - Segmentation violation signal",
              Crash("handled_signal", (*OWN_FRAMES, "doctest::Context::run"), followed_by="SIGSEGV",
                    test=("doctest", None, "score is saved")),
              ("-r=junit", "-o=junit.xml")),
     )),
     "boost_test": Framework("Boost.Test", "libboost-test-dev", 2, (SCORE_TEST["boost_test"],), (
-        Case(NULL_WRITE, [SCORE_TEST["boost_test"], "--color_output=no"], 201,
+        Case(NULL_WRITE, [SCORE_TEST["boost_test"], BOOST_TESTS, "--color_output=no"], 201,
              "memory access violation at address: 0x00000000: no mapping at fault address",
              Crash("handled_signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT,
              gap="The crash, where no program can be hooked to the kernel's functions (CONFIG_FUNCTION_TRACER is not set, as "
                  "here): the handler leaves with `siglongjmp`, and that it does not return is seen by nothing else. The "
                  "report says so in `soft_errors`. Elsewhere it shows `write_through_null`, without its callers; "
                  "`--catch_system_errors=no` shows those, too."),
-        Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], "--catch_system_errors=no"], 139,
+        Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], BOOST_TESTS, "--catch_system_errors=no"], 139,
              None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method"),
-                   test=("boost.test", None, "is_saved")), BOOST_JUNIT),
+                   test=("boost.test", "Score", "is_saved")), BOOST_JUNIT),
     )),
     "pytest": Framework("pytest", "python3-pytest", 3, (pathlib.Path("/usr/lib/python3/dist-packages/pytest"),), (
         Case(NULL_WRITE + ", in a C library", [*PYTEST, "test_is_the_best or test_is_saved_in_library"], 139,
@@ -145,20 +146,20 @@ FRAMEWORKS = {
                    test=("pytest", PYTEST_SUITE, "test_is_saved_by_program")), PYTEST_JUNIT, environment=PYTEST_ENVIRONMENT),
     )),
     "rust": Framework("Rust test", "rustc", 3, (SCORE_TEST["rust"],), (
-        Case(NULL_WRITE, [SCORE_TEST["rust"], "is_", "--test-threads=1"], 139,
+        Case(NULL_WRITE, [SCORE_TEST["rust"], "--exact", "at_first::is_the_best", "is_saved", "--test-threads=1"], 139,
              r"test is_saved \.\.\.",
              Crash("signal", tuple("score_test::" + name for name in (*OWN_FRAMES, "is_saved")),
                    test=("rust", "score_test", "is_saved"))),
-        Case("a test panics", [SCORE_TEST["rust"], "panics"], 101, r"test panics \.\.\. FAILED",
+        Case("a test panics", [SCORE_TEST["rust"], "panics"], 101, r"test at_first::panics \.\.\. FAILED",
              limit="No crash: a panic is a failed test."),
     )),
     "go": Framework("Go test", "golang-go", 2, (SCORE_TEST["go"],), (
-        Case("a test writes through nil", [SCORE_TEST["go"], "-test.run=TestIs"], 2,
+        Case("a test writes through nil", [SCORE_TEST["go"], "-test.run=^TestIs(TheBest|Saved)$"], 2,
              r"\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0",
              limit="Not counted as a crash: Go's handler returned, and made a panic of it, as it does for one that is "
                    "recovered. `GOTRACEBACK=crash` makes the difference."),
         Case("the same, and recovers", [SCORE_TEST["go"], "-test.run=TestRecovers"], 0, "PASS", faults=1),
-        Case("a test writes through nil, `GOTRACEBACK=crash`", [SCORE_TEST["go"], "-test.run=TestIs"], 134,
+        Case("a test writes through nil, `GOTRACEBACK=crash`", [SCORE_TEST["go"], "-test.run=^TestIs(TheBest|Saved)$"], 134,
              r"\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0",
              Crash("handled_signal", ("runtime.raise", "runtime.sigpanic", "score.writeThroughNil", "score.saveScore",
                                       "score.finishGame"), signal="SIGABRT", followed_by="SIGABRT",

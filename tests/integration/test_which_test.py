@@ -1,7 +1,7 @@
 """Which test was running when a process died, and whether it was to die: GoogleTest in all its ways to name a test, ctest
 above it and alone, rules of the user. The other frameworks are in tests/frameworks.
 
-    test_which_test.py SUITE VICTIM   the program of which_test/suite.cpp, and one that writes through null
+    test_which_test.py SUITE VICTIM   the program of tests/frameworks/gtest, and one that writes through null
 """
 
 import os
@@ -14,7 +14,7 @@ import xml.etree.ElementTree
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
 
-SOURCE = harness.SOURCE / "tests" / "integration" / "which_test" / "suite.cpp"
+SOURCE = harness.SOURCE / "tests" / "frameworks" / "gtest" / "score_test.cpp"
 
 
 def told(crash):
@@ -92,7 +92,7 @@ class GoogleTest(WhichTest):
         reasons = {told(crash)[1]: crash["crash_info"]["expected_reason"] for crash in report["crashes"]}
         for name, style, macro in (("Fast", "fast", "EXPECT_DEATH"), ("ThreadSafe", "threadsafe", "EXPECT_DEATH"),
                                    ("BySignal", "fast", "EXPECT_EXIT")):
-            self.assertRegex(reasons[name], rf"^GoogleTest death test \({style} style\), in {macro} at suite.cpp:\d+$")
+            self.assertRegex(reasons[name], rf"^GoogleTest death test \({style} style\), in {macro} at score_test.cpp:\d+$")
         self.assertEqual(self.errors(outcome), [])
         self.assertIn("0 crashes and 3 deaths on purpose", outcome.stderr)
 

@@ -146,6 +146,30 @@ std::vector<std::string> without_interpreter(const std::vector<std::string>& arg
                               : std::vector<std::string>(arguments.begin() + 1, arguments.end());
 }
 
+// Programs that become what they start, so that nothing of them is left to see.
+bool becomes_another(const std::string& program) {
+  constexpr std::string_view kNames[] = {"env",  "nice",   "nohup",   "stdbuf", "setarch",
+                                         "chrt", "ionice", "taskset", "prlimit"};
+  return std::ranges::find(kNames, base_name_of(program)) != std::end(kNames);
+}
+
+// Whether the command of a test ends in this one: `env NAME=value program`, or `sh -c program` (a shell becomes its last
+// command).
+bool becomes(const std::vector<std::string>& command, const std::vector<std::string>& seen) {
+  if (seen.empty() || command.size() <= 1) {
+    return false;
+  }
+  if (command.size() == 3 && command[1] == "-c") {
+    std::string words;
+    for (const std::string& word : seen) {
+      words += (words.empty() ? "" : " ") + word;
+    }
+    return command[2] == words || command[2] == "exec " + words;
+  }
+  return command.size() > seen.size() && becomes_another(command[0]) &&
+         likeness(seen, {command.end() - static_cast<ptrdiff_t>(seen.size()), command.end()}) > 0;
+}
+
 std::vector<const CtestTest*> like(const std::vector<std::string>& seen,
                                    const std::vector<CtestTest>& tests) {
   std::vector<const CtestTest*> found;
@@ -161,6 +185,11 @@ std::vector<const CtestTest*> like(const std::vector<std::string>& seen,
       found.push_back(&test);
     }
   }
+  std::ranges::for_each(tests, [&](const CtestTest& test) {
+    if (becomes(test.command, seen)) {
+      found.push_back(&test);
+    }
+  });
   return found;
 }
 
@@ -216,7 +245,8 @@ Result<std::vector<CtestTest>> parse_show_only(const std::string& json) {
       take_property(property, test);
     }
     place_of(member(answer, "backtraceGraph"), index_at(entry, "backtrace"), test);
-    if (!test.name.empty() && !test.command.empty() && tests.size() < kMostTests) {
+    // without a command: its program was not found
+    if (!test.name.empty() && tests.size() < kMostTests) {
       tests.push_back(std::move(test));
     }
   }

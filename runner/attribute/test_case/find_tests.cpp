@@ -266,6 +266,7 @@ class Ctests {
   }
 
   std::vector<std::string> problems;
+  std::vector<RunnerTests> answers;  // of each folder that was asked
 
  private:
   void add_output(const CtestTest& test, std::vector<Clue>& clues) {
@@ -298,6 +299,11 @@ class Ctests {
     Result<std::vector<CtestTest>> answer = ask_ctest(ctest, folder, session_.outcome.started);
     if (answer) {
       tests = std::move(*answer);
+      RunnerTests& all = answers.emplace_back(
+          RunnerTests{"ctest", fs::path(folder + "/").parent_path().lexically_normal(), {}});
+      for (const CtestTest& test : tests) {
+        all.names.push_back(test.name);
+      }
     } else {
       say("the names of ctest's tests are not known: " + answer.error().message);
     }
@@ -337,6 +343,7 @@ std::vector<std::string> find_tests(Session& session, bool may_ask) {
       crash.test.line = of_runner.line;
     }
   }
+  session.runner_tests = std::move(ctests.answers);
   return ctests.problems;
 }
 

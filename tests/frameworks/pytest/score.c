@@ -1,4 +1,4 @@
-/* Crashes on purpose: what test_score.py calls, as a loaded library and as a program. */
+/* Crashes and hangs on purpose: what test_score.py calls, as a loaded library and as a program. */
 #include "tests/frameworks/score.h"
 
 void finish(void) {
@@ -6,7 +6,16 @@ void finish(void) {
   RETURN_HERE();
 }
 
-int main(void) {
+void await_nobody(void) {
+  await_score();
+  RETURN_HERE();
+}
+
+int main(int argc, char** argv) {
+  (void)argv;
+  if (argc > 1) {
+    await_nobody();
+  }
   finish();
   return 0;
 }

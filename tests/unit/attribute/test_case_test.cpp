@@ -215,7 +215,8 @@ std::vector<std::string> names(const RawCrash& crash, const std::vector<CtestTes
 
 TEST(Ctest, ItsAnswerIsRead) {
   const std::vector<CtestTest> tests = answered();
-  ASSERT_EQ(tests.size(), 4u);
+  ASSERT_EQ(tests.size(), 5u);
+  EXPECT_EQ(tests[4].name, "not built");
   EXPECT_EQ(tests[0].file, "/src/CMakeLists.txt");
   EXPECT_EQ(tests[0].line, 12);
   EXPECT_FALSE(tests[0].will_fail);
@@ -248,6 +249,28 @@ TEST(Ctest, TestsAreFoundByCommandAndFolder) {
   crash.arguments = {"helper"};
   crash.ancestors.erase(crash.ancestors.begin());
   EXPECT_TRUE(names(crash, tests).empty()) << "above ctest nothing belongs to one of its tests";
+}
+
+// add_test(a P --x) next to add_test(b ...): what of b becomes P without a trace could be a.
+TEST(Ctest, ATestThatStartsTheProgramOfAnother) {
+  const auto test = [](const char* name, std::vector<std::string> command) {
+    CtestTest made;
+    made.name = name;
+    made.command = std::move(command);
+    return made;
+  };
+  RawCrash crash;
+  crash.arguments = {"/b/P", "--x"};
+  crash.ancestors = {{2, "ctest", {"ctest"}}};
+  const CtestTest a = test("a", {"/b/P", "--x"});
+  using List = std::vector<std::string>;
+  EXPECT_EQ(names(crash, {a, test("b", {"sh", "-c", "/b/P --x; true"})}), List{"a"});
+  EXPECT_EQ(names(crash, {a, test("b", {"sh", "-c", "/b/P --x"})}), (List{"a", "b"}));
+  EXPECT_EQ(names(crash, {a, test("b", {"/usr/bin/env", "V=1", "/b/P", "--x"})}), (List{"a", "b"}));
+  EXPECT_EQ(names(crash, {test("b", {"env", "V=1", "/b/P", "--x"})}), List{"b"});
+  EXPECT_EQ(names(crash, {test("b", {"timeout", "1", "/b/P", "--x"})}), List{});
+  crash.ancestors.insert(crash.ancestors.begin(), {3, "sh", {"sh", "-c", "/b/P --x; true"}});
+  EXPECT_EQ(names(crash, {a, test("b", {"sh", "-c", "/b/P --x; true"})}), List{"b"});
 }
 
 TEST(Ctest, ACommandLineThatWasCutMatchesByItsBeginning) {

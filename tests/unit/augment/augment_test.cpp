@@ -60,7 +60,7 @@ class Augment : public ::testing::Test {
   }
 
   std::vector<std::string> augment(std::vector<std::string> globs = {}, bool by_itself = true) {
-    return augment_junit(session_, {std::move(globs), by_itself}, words_);
+    return augment_junit(session_, {std::move(globs), by_itself, list_tests_}, words_);
   }
 
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
@@ -83,7 +83,168 @@ class Augment : public ::testing::Test {
   TemporaryDirectory folder_;
   Session session_;
   AugmentWords words_;
+  std::function<Result<std::vector<TestName>>(const CrashReport&)> list_tests_;
 };
+
+// "Score :: Passes skipped: why", in the order of the file.
+std::vector<std::string> cases_of(const std::string& bytes) {
+  const Result<JunitDocument> document = read_junit(bytes);
+  std::vector<std::string> cases;
+  for (const JunitCase& test : document ? document->cases : std::vector<JunitCase>()) {
+    std::string line = test.classname + " :: " + test.name;
+    for (const Element& child : test.children) {
+      line += " " + child.name;
+      for (const Attribute& attribute : attributes_of(bytes, child)) {
+        if (attribute.name == "message") {
+          line += ": " + std::string(attribute.value);
+        }
+      }
+    }
+    cases.push_back(line);
+  }
+  return cases;
+}
+
+// --- tests that nobody has written ---
+
+constexpr const char* kDied = ": the program died in Score.Crashes";
+
+TEST_F(Augment, TestsOfTheListAreSkippedWithTheReason) {
+  list_tests_ = [](const CrashReport&) {
+    return std::vector<TestName>{{"Score", "First", ""},
+                                 {"Score", "Crashes", ""},
+                                 {"Score", "Last", ""},
+                                 {"Other", "x", ""}};
+  };
+  crash("Crashes", "--gtest_output=xml:out.xml");
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_THAT(cases_of(read("out.xml")),
+              ElementsAre(std::string("Score :: First skipped: not known how it ended") + kDied +
+                              " before it wrote any result",
+                          "Score :: Crashes error: c1 died system-out",
+                          std::string("Score :: Last skipped: never begun") + kDied,
+                          std::string("Other :: x skipped: never begun") + kDied));
+  EXPECT_THAT(read("out.xml"),
+              HasSubstr("<testsuites tests=\"4\" failures=\"0\" errors=\"1\" skipped=\"3\">"));
+}
+
+TEST_F(Augment, TheListNamesTheParameterWhenItCanBeOneOnly) {
+  list_tests_ = [](const CrashReport&) {
+    return std::vector<TestName>{
+        {"Typed/0", "Crashes", ""}, {"I/P", "a/0", ""}, {"I/P", "a/1", ""}};
+  };
+  CrashReport& one = crash("Crashes", "--gtest_output=xml:one.xml");
+  one.test.suite = "Typed";
+  CrashReport& two = crash("a", "--gtest_output=xml:two.xml");
+  two.test.suite = "P";
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_THAT(cases_of(read("one.xml")), ElementsAre("Typed/0 :: Crashes error: c1 died system-out",
+                                                     HasSubstr("I/P :: a/0 skipped: never begun"),
+                                                     HasSubstr("I/P :: a/1 skipped: never begun")));
+  EXPECT_THAT(cases_of(read("two.xml")),
+              ElementsAre(HasSubstr("Typed/0 :: Crashes skipped: not known how it ended"),
+                          HasSubstr("I/P :: a/0 skipped: not known whether it ran"),
+                          HasSubstr("I/P :: a/1 skipped: not known whether it ran"),
+                          "P :: a error: c2 died system-out"));
+}
+
+TEST_F(Augment, AListThatDoesNotAgreeWithWhatWasAnnouncedIsNotUsed) {
+  folder_.write("Testing/Temporary/LastTest.log",
+                "Start\n\"all\" start time: x\nOutput:\n---\n"
+                "[==========] Running 3 tests from 1 test suite.\n[ RUN      ] Score.Crashes\n<end "
+                "of output>\n");
+  list_tests_ = [](const CrashReport&) {
+    return std::vector<TestName>{{"Score", "Crashes", ""}, {"Score", "Last", ""}};
+  };
+  CrashReport& crashed = crash("Crashes", "--gtest_output=xml:out.xml");
+  crashed.test.runner = "ctest";
+  crashed.test.runner_name = "all";
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_THAT(cases_of(read("out.xml")), ElementsAre("Score :: Crashes error: c1 died system-out"));
+  EXPECT_THAT(read("out.xml"), HasSubstr("2 of the 3 tests of this program have never begun"));
+}
+
+TEST_F(Augment, NeverReachedTestsAreAddedToAFileThatStopsAtTheCrash) {
+  folder_.write(
+      "c.xml",
+      "<testsuites>\n  <testsuite name=\"\" tests=\"1\">\n    <testcase classname=\"prog.global\" "
+      "name=\"a\"/>\n    <testcase classname=\"prog.global\" name=\"b/section\"/>\n  "
+      "</testsuite>\n</testsuites>\n");
+  list_tests_ = [](const CrashReport&) {
+    return std::vector<TestName>{{"", "a", ""}, {"", "b", ""}, {"", "c", ""}};
+  };
+  CrashReport& crashed = crash("b");
+  crashed.raw.arguments = {"./prog", "-r", "junit", "-o", "c.xml"};
+  crashed.test.framework = "catch2";
+  crashed.test.suite = "";
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_THAT(cases_of(read("c.xml")),
+              ElementsAre("prog.global :: a", "prog.global :: b/section error: c1 died system-out",
+                          "prog.global :: c skipped: never begun: the program died in b"));
+}
+
+TEST_F(Augment, AProgramThatDoesNotAnswerIsNamedAndManyAreNotAsked) {
+  size_t asked = 0;
+  list_tests_ = [&](const CrashReport&) -> Result<std::vector<TestName>> {
+    ++asked;
+    return Error{"it took longer than 5000 ms"};
+  };
+  for (int i = 0; i < 20; ++i) {
+    crash("Crashes", "--gtest_output=xml:" + std::to_string(i) + ".xml");
+  }
+  EXPECT_THAT(augment(), ElementsAre("which tests prog never began is not known: asked for its "
+                                     "tests, it took longer than 5000 ms",
+                                     "more than 16 programs died: the others were not asked for "
+                                     "the tests that they never began"));
+  EXPECT_EQ(asked, 16u);
+  EXPECT_THAT(cases_of(read("19.xml")), ElementsAre("Score :: Crashes error: c20 died system-out"));
+}
+
+TEST_F(Augment, NobodyIsAskedForAFileThatNobodyOwes) {
+  folder_.write("a.xml", kSuite);
+  list_tests_ = [](const CrashReport&) -> Result<std::vector<TestName>> {
+    ADD_FAILURE() << "asked";
+    return std::vector<TestName>();
+  };
+  crash();
+  EXPECT_THAT(augment({"a.xml"}), IsEmpty());
+}
+
+TEST_F(Augment, OfPytestAboveTheWorkersOfXdistTheFileIsWritten) {
+  list_tests_ = [](const CrashReport& program) {
+    EXPECT_EQ(program.raw.arguments.at(0), "pytest");
+    return std::vector<TestName>{{"t", "test_a", ""}, {"t", "Crashes", ""}, {"t", "test_z", ""}};
+  };
+  CrashReport& worker = crash();
+  worker.raw.arguments = {"python3", "-c", "exec"};
+  worker.raw.ancestors = {{1, "python3", {"pytest", "--junitxml=x.xml"}}};
+  worker.raw.environment = {{"PYTEST_XDIST_WORKER", "gw0"}};
+  worker.test.framework = "pytest";
+  worker.test.suite = "t";
+  CrashReport& controller = crash();
+  controller.raw.arguments = {"pytest", "--junitxml=x.xml"};
+  controller.test = {};
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_THAT(cases_of(read("x.xml")),
+              ElementsAre(HasSubstr("t :: test_a skipped: not known whether it ran"),
+                          "t :: Crashes error: c1 died system-out",
+                          HasSubstr("t :: test_z skipped: not known whether it ran")));
+}
+
+TEST_F(Augment, ATestsNameOfAMebibyteIsShortened) {
+  folder_.write("Testing/Temporary/LastTest.log",
+                "Start\n\"all\" start time: x\nOutput:\n---\n[ RUN      ] Score." +
+                    std::string(1 << 20, 'p') + "\n[ RUN      ] Score.x\n<end of output>\n");
+  list_tests_ = [](const CrashReport&) {
+    return std::vector<TestName>{{"Score", std::string(1 << 20, 'l'), ""}};
+  };
+  CrashReport& crashed = crash(std::string(1 << 20, 'x'), "--gtest_output=xml:long.xml");
+  crashed.test.runner = "ctest";
+  crashed.test.runner_name = "all";
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_EQ(cases_of(read("long.xml")).size(), 3u);
+  EXPECT_LT(read("long.xml").size(), 20000u);
+}
 
 TEST_F(Augment, PutsACrashIntoItsCaseAndKeepsTheOriginalBesideIt) {
   folder_.write("a.xml", kSuite);

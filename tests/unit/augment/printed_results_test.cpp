@@ -6,7 +6,8 @@ namespace crashcrawler {
 namespace {
 
 TEST(PrintedResults, OfGoogleTest) {
-  const PrintedResults results = read_googletest_output(
+  const PrintedResults results = read_output(
+      "googletest",
       "[==========] Running 8 tests from 3 test suites.\n[----------] 5 tests from Score\n"
       "[ RUN      ] Score.Passes\n[       OK ] Score.Passes (1500 ms)\n"
       "[ RUN      ] Inst/P.Fails/0\na.cpp:4: Failure\n[       OK ] Score.Passes (0 ms)\n"
@@ -28,7 +29,8 @@ TEST(PrintedResults, OfGoogleTest) {
 }
 
 TEST(PrintedResults, ARepeatedTestThatFailedOnceHasFailed) {
-  const PrintedResults results = read_googletest_output(
+  const PrintedResults results = read_output(
+      "googletest",
       "[ RUN      ] S.a\nwhy\n[  FAILED  ] S.a (0 ms)\n[ RUN      ] S.a\n[       OK ] S.a (0 "
       "ms)\n");
   ASSERT_EQ(results.tests.size(), 1u);
@@ -36,15 +38,77 @@ TEST(PrintedResults, ARepeatedTestThatFailedOnceHasFailed) {
 }
 
 TEST(PrintedResults, SurviveAnything) {
-  EXPECT_TRUE(read_googletest_output("").tests.empty());
-  EXPECT_TRUE(read_googletest_output("[ RUN      ] nodot\n[       OK ] \n[  FAILED  ]\n\x1b[\x1b")
-                  .tests.empty());
-  EXPECT_TRUE(read_googletest_output("[ RUN      ] a." + std::string(1 << 20, 'x')).tests.empty());
-  EXPECT_EQ(read_googletest_output("[ RUN      ] a.b\n" + std::string(1 << 20, 'x') +
-                                   "\n[       OK ] a.b")
+  EXPECT_TRUE(read_output("catch2", "anything").tests.empty());
+  for (const char* framework : {"boost.test", "pytest"}) {
+    for (const std::string& text :
+         {std::string(), std::string("collected \na.py::\n.py::[\n: Entering test case \""),
+          ": Entering test case \"" + std::string(1 << 20, 'x'),
+          "collected\na.py::" + std::string(1 << 20, 'x')}) {
+      EXPECT_LE(read_output(framework, text).tests.size(), 1u);
+    }
+  }
+  EXPECT_TRUE(read_output("googletest", "").tests.empty());
+  EXPECT_TRUE(
+      read_output("googletest", "[ RUN      ] nodot\n[       OK ] \n[  FAILED  ]\n\x1b[\x1b")
+          .tests.empty());
+  EXPECT_TRUE(
+      read_output("googletest", "[ RUN      ] a." + std::string(1 << 20, 'x')).tests.empty());
+  EXPECT_EQ(read_output("googletest",
+                        "[ RUN      ] a.b\n" + std::string(1 << 20, 'x') + "\n[       OK ] a.b")
                 .tests.at(0)
                 .words,
             "");
+}
+
+TEST(PrintedResults, OfBoostTest) {
+  const PrintedResults results =
+      read_output("boost.test",
+                  "Running 5 test cases...\n\x1b[1mEntering test module \"m\"\n\x1b[0ma.cpp(7): "
+                  "Entering test suite \"A\"\n"
+                  "a.cpp(8): Entering test suite \"B\"\na.cpp(9): Entering test case \"good\"\n"
+                  "a.cpp(9): Leaving test case \"good\"; testing time: 1500us\n"
+                  "a.cpp(10): Entering test case \"bad\"\na.cpp(11): error: in \"A/B/bad\": check "
+                  "a == b has failed\n"
+                  "a.cpp(10): Leaving test case \"bad\"\na.cpp(8): Leaving test suite \"B\"; "
+                  "testing time: 2us\n"
+                  "a.cpp(12): Entering test case \"open\"\nlast words\n");
+  ASSERT_EQ(results.tests.size(), 3u);
+  EXPECT_EQ(results.tests[0].suite, "A.B");
+  EXPECT_EQ(results.tests[0].name, "good");
+  EXPECT_EQ(results.tests[0].state, TestState::passed);
+  EXPECT_DOUBLE_EQ(*results.tests[0].seconds, 0.0015);
+  EXPECT_EQ(results.tests[1].state, TestState::failed);
+  EXPECT_EQ(results.tests[1].words, "a.cpp(11): error: in \"A/B/bad\": check a == b has failed\n");
+  EXPECT_EQ(results.tests[2].suite, "A");
+  EXPECT_EQ(results.tests[2].state, TestState::unfinished);
+}
+
+TEST(PrintedResults, OfPytest) {
+  const PrintedResults results = read_output(
+      "pytest",
+      "=== test session starts ===\nx.py::not_yet PASSED\ncollecting ... collected 6 items\n\n"
+      "../t/test_a.py::test_good PASSED   [ 16%]\nt/test_a.py::C::test_bad[a b::c] FAILED [ 33%]\n"
+      "t/test_a.py::test_skip SKIPPED (why) [ 50%]\nwords\n"
+      "t/test_a.py::test_dies Fatal Python error: Segmentation fault\n"
+      "t/test_a.py::test_fails PASSED\n=== FAILURES ===\nt/test_a.py::test_none PASSED\n");
+  ASSERT_EQ(results.tests.size(), 5u);
+  EXPECT_EQ(results.tests[0].suite, "t/test_a.py");
+  EXPECT_EQ(results.tests[0].name, "test_good");
+  EXPECT_EQ(results.tests[0].state, TestState::passed);
+  EXPECT_EQ(results.tests[1].suite, "t/test_a.py::C");
+  EXPECT_EQ(results.tests[1].name, "test_bad[a b::c]");
+  EXPECT_EQ(results.tests[1].state, TestState::failed);
+  EXPECT_EQ(results.tests[2].state, TestState::skipped);
+  EXPECT_EQ(results.tests[3].name, "test_dies");
+  EXPECT_EQ(results.tests[3].state, TestState::unfinished);
+}
+
+TEST(PrintedResults, OfATestWhoseProgramCtestDidNotFind) {
+  const PrintedResults results = read_ctest_log(
+      "1/1 Testing: a\nCommand: \"\"\nOutput:\n---\n<end of output>\nTest time =   0.00 sec\nTest "
+      "Passed.\n");
+  ASSERT_EQ(results.tests.size(), 1u);
+  EXPECT_EQ(results.tests[0].state, TestState::skipped);
 }
 
 TEST(PrintedResults, OfACtestThatDied) {

@@ -182,13 +182,16 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
 }
 
 TEST(Options, OfJunitFiles) {
-  const RunOptions options = parsed({"--augment-junit", "a*.xml", "--augment-junit=b",
-                                     "--junit-profile", "strict", "--no-augment-junit", "--", "x"});
+  const RunOptions options =
+      parsed({"--augment-junit", "a*.xml", "--augment-junit=b", "--junit-profile", "strict",
+              "--no-augment-junit", "--no-list-tests", "--", "x"});
   EXPECT_THAT(options.augment_junit, ElementsAre("a*.xml", "b"));
   EXPECT_FALSE(options.augment_by_itself);
+  EXPECT_FALSE(options.list_tests);
   EXPECT_EQ(options.junit_profile, JunitProfile::strict);
   const RunOptions defaults = parsed({"x"});
   EXPECT_TRUE(defaults.augment_by_itself);
+  EXPECT_TRUE(defaults.list_tests);
   EXPECT_EQ(defaults.junit_profile, JunitProfile::full);
   EXPECT_THAT(refused({"--junit-profile=loose", "x"}).text,
               HasSubstr("'loose' is none of full, strict"));
@@ -216,6 +219,7 @@ TEST(Options, HelpAndVersionAreNoMistake) {
                              "--debug-dir",
                              "--augment-junit",
                              "--no-augment-junit",
+                             "--no-list-tests",
                              "--junit-profile",
                              "--record",
                              "--replay",
