@@ -9,6 +9,7 @@ is none any more fails, so the table can neither hide a fault nor keep an old on
 
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 import re
@@ -265,7 +266,7 @@ def rows(framework, runs):
 def table_rows():
     lines = TABLE.read_text().splitlines()
     first = next(number for number, line in enumerate(lines, 1) if line.startswith(TABLE_HEAD))
-    return [line for line in lines[first:] if line.startswith("| ")]
+    return list(itertools.takewhile(lambda line: line.startswith("| "), lines[first:]))
 
 
 def is_debian_12():

@@ -4,7 +4,7 @@
                                        hangs, one whose child dies on purpose and one that is never reached
     test_matrix.py --write FRAMEWORK   writes what is seen into expected.json, to be read before it is committed
     test_matrix.py --readers           a skip that names the readers of JUnit files that the others have done without
-    test_matrix.py --table             writes docs/frameworks.md's table of reports (ninja frameworks_table)
+    test_matrix.py --table             writes docs/frameworks.md's table of reports (ninja frameworks_reports)
 
 A run is one command; expected.json has its files, ours ("junit.xml") and the framework's, before and after us. Of each
 test it has class, name, state, the type and the message of a failure, and of an <error> of ours the first frame that
@@ -15,7 +15,7 @@ rules hold (tests/support/junit_rules.py).
 """
 
 import dataclasses
-import functools
+import itertools
 import json
 import os
 import pathlib
@@ -191,7 +191,7 @@ add_test(is_awaited {SCORE} await)
 """
 FRAMEWORKS["ctest"] = Framework("ctest", (SCORE,), (
     Run("crash", ["ctest", "--output-junit", "crash.xml"], ("crash.xml",), ctest=CTEST_TESTS + CTEST_REST),
-    Run("hang", ["ctest", "--output-junit", "hang.xml"], ("hang.xml",),
+    Run("ended by it", ["ctest", "--output-junit", "hang.xml"], ("hang.xml",),
         ctest=CTEST_TESTS + CTEST_HANG + "set_tests_properties(is_awaited PROPERTIES TIMEOUT SECONDS)\n"),
     Run("ended", ["ctest", "--output-junit", "ended.xml"], ("ended.xml",), hangs=True,
         ctest=CTEST_TESTS + CTEST_HANG + "add_test(is_never_reached true)\n"),
@@ -386,7 +386,92 @@ class Matrix(unittest.TestCase):
         return child.tag, sorted(child.items()), text.strip()
 
 
+    def test_table(self):
+        self.assertEqual([row for row in table_rows() if row.startswith(f"| {FRAMEWORKS[FRAMEWORK].name} |")],
+                         rows_of(FRAMEWORK), "ninja frameworks_reports writes what expected.json has")
+
+
+# --- the table of docs/frameworks.md, which is made of expected.json ------------------------------------------------------
+
+TABLE_HEAD = "| framework | what ends it | before | after |"
+RULE = "|---|---|---|---|"
+STATES = (("passed", lambda words: words.startswith("passed")),
+          ("failed", lambda words: words.startswith("failure")),
+          ("crashed or hung", lambda words: words.startswith("error") and " <- " in words),
+          ("in error", lambda words: words.startswith("error")),
+          ("never begun", lambda words: words.startswith("skipped : never begun")),
+          ("of unknown result", lambda words: words.startswith("skipped : not known")),
+          ("skipped", lambda words: words.startswith("skipped")))
+
+
+ENDS = {"crash": "a crash", "hang": "a hang, `--timeout`",
+        ("ctest", "ctest.xml"): "both, below ctest, in the file of ctest",
+        ("ctest", "crash.xml"): "a crash, below ctest", ("ctest", "hang.xml"): "a hang, ended by ctest",
+        "ctest": "both, below ctest", "ended by it": "a hang, ended by ctest", "ended": "a hang, `--timeout`",
+        "stopped": "a crash, with `--stop-on-failure`", "child": "a crash of a program that a test starts",
+        "section": "a crash in a section", "parameter": "a crash in one of three parameters",
+        "one parameter": "the same, chosen by `--gtest_filter`", "typed": "a crash in a `TYPED_TEST`",
+        "typed pattern": "a crash in a `TYPED_TEST_P`", "underscores": "a crash in a test with `_` in its names",
+        "another thread": "a crash in a thread that the test waits for"}
+
+
+def split(line):
+    """(class, name, state) of a case in expected.json."""
+    place, _, words = line.partition(" -> ")
+    return (*place.partition(" :: ")[::2], words)
+
+
+def report_in_words(lines):
+    if len(lines) == 1 and not lines[0].startswith("suite "):
+        return lines[0]
+    cases = [split(line) for line in lines if not line.startswith("suite ")]
+    counts = dict.fromkeys((name for name, _ in STATES), 0)
+    for _, _, words in cases:
+        counts[next(name for name, is_it in STATES if is_it(words))] += 1
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def crashes_in_words(lines):
+    for line in lines:
+        _, name, words = split(line)
+        if " <- " in words:
+            first = words.partition(" | ")[0]
+            kind, frame = re.match(r"error (\S+):", first)[1], re.search(r"<- (\S.*?)( \(\d+ attachments\))?$", first)[1]
+            yield f"`{name}` {kind} in `{frame}`" if "no frame" not in frame else f"`{name}` {kind}"
+
+
+def rows_of(framework):
+    """One for each file that the framework owes, in each run."""
+    rows = []
+    for name, run in json.loads(expected_path(framework).read_text()).items():
+        files = [file for file in run if file.endswith(".xml") and file != "junit.xml"]
+        for file in files or ["junit.xml"]:
+            before = report_in_words(run[file + " before us"]) if files else "it writes none"
+            after = report_in_words(run[file])
+            ends = ENDS.get((name, file)) or ENDS[name]
+            told = "; ".join(crashes_in_words(run[file]))
+            rows.append(f"| {FRAMEWORKS[framework].name} | {ends} | {before} | {after}{': ' + told if told else ''} |")
+    return rows
+
+
+def table_rows():
+    lines = TABLE.read_text().splitlines()
+    first = lines.index(TABLE_HEAD) + 2
+    return list(itertools.takewhile(lambda line: line.startswith("| "), lines[first:]))
+
+
+def write_table():
+    text = TABLE.read_text()
+    head, _, tail = text.partition(f"{TABLE_HEAD}\n{RULE}\n")
+    tail = tail[sum(len(row) + 1 for row in table_rows()):]
+    rows = [row for framework in FRAMEWORKS for row in rows_of(framework)]
+    TABLE.write_text("\n".join([head + TABLE_HEAD, RULE, *rows, tail]))
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        write_table()
+        sys.exit()
     if sys.argv[1:] == ["--readers"]:
         absent = list(junit_readers.missing())
         if absent:

@@ -146,6 +146,28 @@ class Ctest(WhichTest):
         self.assertEqual((crash["test"]["runner"], crash["test"]["runner_name"]), ("ctest", "scripted"))
         self.assertEqual(outcome.status, harness.CRASH_BEHIND_SUCCESS)
 
+    def test_that_start_the_program_of_another(self):
+        """`a` is the program, `b` a shell that starts it and is content; `c` a shell that has become it, which could be `a`."""
+        a = f'add_test(a "{SUITE}" --gtest_filter=Plain.Crashes)\n'
+        b = f'add_test(b sh -c "{SUITE} --gtest_filter=Plain.Crashes; true")\n'
+        c = f'add_test(c sh -c "{SUITE} --gtest_filter=Plain.Crashes")\n'
+        for tests, names in ((a + b, ["a", "b"]), (b, ["b"]), (c, ["c"]), (a + c, [None, None]), (a + b + c, [None, "b", None])):
+            with self.subTest(names):
+                outcome, report = self.run_ctest(tests)
+                self.assertEqual([crash["test"].get("runner_name") for crash in report["crashes"]], names)
+                self.assertEqual({told(crash) for crash in report["crashes"]}, {("Plain", "Crashes")})
+                for crash in report["crashes"]:
+                    if "runner_name" not in crash["test"]:
+                        of_ctest = [(one["name"], one["source"]) for one in crash["test"]["candidates"]
+                                    if one["source"].startswith("ctest")]
+                        self.assertEqual(of_ctest, [("a", "ctest, one of 2 with this command"),
+                                                    ("c", "ctest, one of 2 with this command")])
+
+    def test_behind_env(self):
+        """env(1) becomes what it starts, so nothing of it is left."""
+        _, report = self.run_ctest(f'add_test(plain "{VICTIM}" 1)\nadd_test(wrapped env SOME=value "{VICTIM}" 2)\n')
+        self.assertEqual([crash["test"]["runner_name"] for crash in report["crashes"]], ["plain", "wrapped"])
+
     def test_will_fail(self):
         """ctest takes the failure of a wrapper, but no signal of the test itself."""
         outcome, report = self.run_ctest(
