@@ -125,13 +125,13 @@ FRAMEWORKS = {
     "boost_test": Framework("Boost.Test", "libboost-test-dev", 2, (SCORE_TEST["boost_test"],), (
         Case(NULL_WRITE, [SCORE_TEST["boost_test"], BOOST_TESTS, "--color_output=no"], 201,
              "memory access violation at address: 0x00000000: no mapping at fault address",
-             Crash("handled_signal", (*OWN_FRAMES, "is_saved::test_method")), BOOST_JUNIT,
+             Crash("handled_signal", (*OWN_FRAMES, "Score::is_saved::test_method")), BOOST_JUNIT,
              gap="The crash, where no program can be hooked to the kernel's functions (CONFIG_FUNCTION_TRACER is not set, as "
                  "here): the handler leaves with `siglongjmp`, and that it does not return is seen by nothing else. The "
                  "report says so in `soft_errors`. Elsewhere it shows `write_through_null`, without its callers; "
                  "`--catch_system_errors=no` shows those, too."),
         Case(NULL_WRITE + ", `--catch_system_errors=no`", [SCORE_TEST["boost_test"], BOOST_TESTS, "--catch_system_errors=no"], 139,
-             None, Crash("signal", (*OWN_FRAMES, "is_saved::test_method"),
+             None, Crash("signal", (*OWN_FRAMES, "Score::is_saved::test_method"),
                    test=("boost.test", "Score", "is_saved")), BOOST_JUNIT),
     )),
     "pytest": Framework("pytest", "python3-pytest", 3, (pathlib.Path("/usr/lib/python3/dist-packages/pytest"),), (

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
@@ -153,13 +154,19 @@ bool becomes_another(const std::string& program) {
   return std::ranges::find(kNames, base_name_of(program)) != std::end(kNames);
 }
 
-// Whether the command of a test ends in this one: `env NAME=value program`, or `sh -c program` (a shell becomes its last
-// command).
+// A shell that becomes the last command of its words; dash does not.
+bool is_such_a_shell(const std::string& program) {
+  std::error_code unknown;
+  const std::string real = std::filesystem::canonical(program, unknown).filename();
+  return real == "bash" || real == "zsh" || real.starts_with("ksh");
+}
+
+// Whether the command of a test ends in this one: `env NAME=value program`, `bash -c program`.
 bool becomes(const std::vector<std::string>& command, const std::vector<std::string>& seen) {
   if (seen.empty() || command.size() <= 1) {
     return false;
   }
-  if (command.size() == 3 && command[1] == "-c") {
+  if (command.size() == 3 && command[1] == "-c" && is_such_a_shell(command[0])) {
     std::string words;
     for (const std::string& word : seen) {
       words += (words.empty() ? "" : " ") + word;

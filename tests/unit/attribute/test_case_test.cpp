@@ -265,7 +265,7 @@ TEST(Ctest, ATestThatStartsTheProgramOfAnother) {
   const CtestTest a = test("a", {"/b/P", "--x"});
   using List = std::vector<std::string>;
   EXPECT_EQ(names(crash, {a, test("b", {"sh", "-c", "/b/P --x; true"})}), List{"a"});
-  EXPECT_EQ(names(crash, {a, test("b", {"sh", "-c", "/b/P --x"})}), (List{"a", "b"}));
+  EXPECT_EQ(names(crash, {a, test("b", {"/bin/bash", "-c", "/b/P --x"})}), (List{"a", "b"}));
   EXPECT_EQ(names(crash, {a, test("b", {"/usr/bin/env", "V=1", "/b/P", "--x"})}), (List{"a", "b"}));
   EXPECT_EQ(names(crash, {test("b", {"env", "V=1", "/b/P", "--x"})}), List{"b"});
   EXPECT_EQ(names(crash, {test("b", {"timeout", "1", "/b/P", "--x"})}), List{});
