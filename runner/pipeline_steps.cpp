@@ -339,7 +339,7 @@ void augment_reports_of_others(Session& session, const RunOptions& options) {
   };
   AugmentOptions what{options.augment_junit, options.augment_by_itself, {}};
   if (options.list_tests) {
-    what.list_tests = list_tests;
+    what.list_tests = [](const CrashReport& crash) { return list_tests(crash); };
   }
   for (std::string& problem : augment_junit(session, what, words)) {
     session.soft_errors.push_back(std::move(problem));

@@ -333,9 +333,9 @@ class Matrix(unittest.TestCase):
                 if not WRITE:
                     expected = json.loads(expected_path(FRAMEWORK).read_text())
                     self.assertEqual(seen[run.name], expected.get(run.name))
-                self.assert_read(done.outcome.output_dir / "junit.xml", True)
+                self.assert_read(done.outcome.output_dir / "junit.xml", folder, True)
                 for name in run.files:
-                    self.assert_read(folder / name, False, run.counts_wrong)
+                    self.assert_read(folder / name, folder, False, run.counts_wrong)
                     self.assert_survives(folder / (name + ORIGINAL), folder / name)
                 for path in (done.outcome.output_dir / "junit.xml", *(folder / name for name in run.files)):
                     kept.append(keep / f"{len(kept)}.xml")
@@ -353,8 +353,8 @@ class Matrix(unittest.TestCase):
         print(f"{len(files)} files, {sum(len(list(junit_readers.first_messages(file))) for file in files)} errors of ours, "
               f"read by {', '.join(ran)}", flush=True)
 
-    def assert_read(self, path, ours, counts_wrong=()):
-        broken = junit_rules.violations(path, ours=ours)
+    def assert_read(self, path, folder, ours, counts_wrong=()):
+        broken = junit_rules.violations(path, ours=ours, folder=folder)
         self.assertEqual([rule for rule in broken if not any(words in rule for words in counts_wrong)], [], path.name)
 
     def assert_survives(self, original, mended):

@@ -75,13 +75,42 @@ class Augment(unittest.TestCase):
                       self.report["soft_errors"])
 
     def test_wrong_input_is_left_and_said(self):
-        """By a file that the command writes beside its crash; the kinds of wrong input are those of unit_augment."""
-        broken = "<testsuite name='a'><testcase name='is_saved' classname='Score'>"
-        self.run_suite("sh", "-c", f'printf %s "{broken}" >w.xml; {GTEST} {CRASH}; true',
-                       options=("--augment-junit=w.xml",))
-        self.assertEqual((self.folder / "w.xml").read_text(), broken)
-        self.assertIn("w.xml was left as it is: it is not well-formed XML", self.report["soft_errors"][0])
-        self.assertEqual(junit_rules.violations(self.folder / "out" / "junit.xml", ours=True), [])
+        """Byte for byte, by a file that the command puts there before its crash; ours is complete all the same."""
+        good = "<testsuite name='a'><testcase name='is_saved' classname='Score'/></testsuite>"
+        kinds = {
+            "not well-formed": good[:50],
+            "is empty": "",
+            "larger than 32 MiB": good + " " * (100 << 20),
+            "in another encoding": "<?xml version='1.0' encoding='iso-8859-1'?>" + good,
+            "is in UTF-16": good.encode("utf-16"),
+            "XML namespaces": good.replace("name='a'", "name='a' xmlns='urn:x'"),
+            "test suites inside": f"<testsuites><testsuite name='b'>{good}</testsuite></testsuites>",
+            "2 cases of the name is_saved": good.replace("<testcase name='is_saved' classname='Score'/>",
+                                                         "<testcase name='is_saved' classname='Score'/>" * 2),
+            "(line 1: junk after document element)": good + good,  # two processes, one after the other
+            "may only be read": good,
+            "is a symbolic link": good,
+            "is older than this run": good,
+        }
+        file, source = self.folder / "w.xml", self.folder / "source"
+        for words, text in kinds.items():
+            with self.subTest(words):
+                for name in (file, source, self.folder / ("w.xml" + ORIGINAL)):
+                    name.unlink(missing_ok=True)
+                source.write_bytes(text if isinstance(text, bytes) else text.encode())
+                put = {"may only be read": "cp source w.xml; chmod 444 w.xml", "is a symbolic link": "ln -s source w.xml",
+                       "is older than this run": "cp source w.xml; touch -d 2001-01-01 w.xml"}.get(words, "cp source w.xml")
+                output = "xml:w.xml" if "older" in words else "xml:other.xml"
+                self.run_suite("sh", "-c", f"{put}; {GTEST} {CRASH} --gtest_output={output}; true",
+                               options=("--augment-junit=w.xml",))
+                self.assertEqual(file.read_bytes(), source.read_bytes())
+                self.assertFalse((self.folder / ("w.xml" + ORIGINAL)).exists())
+                self.assertIn(words, " ".join(self.report["soft_errors"]))
+                (self.folder / "other.xml").unlink(missing_ok=True)
+                (self.folder / ("other.xml" + ORIGINAL)).unlink(missing_ok=True)
+                own = self.folder / "out" / "junit.xml"
+                self.assertEqual(junit_rules.violations(own, ours=True, folder=self.folder), [])
+                self.assertEqual(self.cases("out/junit.xml"), {("Score", "is_saved"): ["error"]})
 
     def test_hostile_names(self):
         """Of tests, in what no XML may hold or nobody wants to read: what we write stays a file that everybody can read."""

@@ -18,7 +18,7 @@ namespace crashcrawler {
 namespace {
 
 constexpr size_t kMostTests = 100'000;
-constexpr CommandLimits kLimits{std::chrono::milliseconds{5000}, size_t{8} << 20};
+constexpr size_t kLongestList = size_t{8} << 20;
 // The folder is the first argument. Boost.Test answers on stderr; of Catch2 the status is a number of tests.
 constexpr const char* kScript = R"(cd "$1" && shift && "$@"; true)";
 constexpr const char* kScriptWithErrors = R"(cd "$1" && shift && "$@" 2>&1; true)";
@@ -118,8 +118,14 @@ Result<void> is_the_same(const RawCrash& raw) {
     return Error{"it saw other files than we do"};
   }
   const auto mapping = std::ranges::find(raw.mappings, raw.executable, &Mapping::path);
-  if (::stat(raw.executable.c_str(), &program) != 0 ||
-      (mapping != raw.mappings.end() && (mapping->deleted || mapping->inode != program.st_ino))) {
+  const bool is_there = ::stat(raw.executable.c_str(), &program) == 0;
+  const int64_t modified =
+      int64_t{program.st_mtim.tv_sec} * 1'000'000'000 + int64_t{program.st_mtim.tv_nsec};
+  const auto is_another = [&](const Mapping& mapped) {  // an inode's number may come back
+    return mapped.deleted || mapped.inode != program.st_ino ||
+           (mapped.modified_ns != 0 && mapped.modified_ns != modified);
+  };
+  if (!is_there || (mapping != raw.mappings.end() && is_another(*mapping))) {
     return Error{"its file has been replaced"};
   }
   return {};
@@ -329,7 +335,8 @@ std::vector<TestName> parse_test_list(const std::string& framework, const std::s
                                    : std::vector<TestName>();
 }
 
-Result<std::vector<TestName>> list_tests(const CrashReport& crash) {
+Result<std::vector<TestName>> list_tests(const CrashReport& crash,
+                                         std::chrono::milliseconds longest) {
   const TestListQuestion question = question_for_list(crash);
   if (question.arguments.empty()) {
     return std::vector<TestName>();
@@ -341,7 +348,8 @@ Result<std::vector<TestName>> list_tests(const CrashReport& crash) {
   Words command{"/bin/sh", "-c", framework == "boost.test" ? kScriptWithErrors : kScript, "sh",
                 crash.raw.working_directory};
   command.insert(command.end(), question.arguments.begin(), question.arguments.end());
-  const Result<std::string> output = output_of_command(command, environment_for(crash), kLimits);
+  const Result<std::string> output =
+      output_of_command(command, environment_for(crash), {longest, kLongestList});
   if (!output) {
     return output.error();
   }
