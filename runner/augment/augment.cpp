@@ -189,6 +189,9 @@ class Augmenter {
       const CrashReport& crash = session_.crashes[index];
       const bool is_there = std::ranges::find(without_case, index) == without_case.end();
       const bool has_suites = crash.test.framework == "googletest";
+      if (is_there && (file.writer == Writer::googletest || file.writer == Writer::pytest)) {
+        continue;  // written at the end, so the program has come there: a child of it died
+      }
       const std::string one = document.suites.empty() ? program_of(crash.raw) : "";
       if (file.writer != Writer::ctest) {
         for (NewCase& made : unwritten_.missing_cases(crash, document, is_there)) {

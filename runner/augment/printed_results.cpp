@@ -214,55 +214,89 @@ class BoostTestReader {
   bool open_ = false, failed_ = false;
 };
 
-// "tests/test_score.py::TestScore::test_is_saved[1] PASSED [ 16%]"; without the word it had not ended.
-PrintedResults read_pytest(std::string_view output) {
-  constexpr std::pair<std::string_view, TestState> kWords[] = {
-      {"PASSED", TestState::passed},   {"XPASS", TestState::passed},
-      {"FAILED", TestState::failed},   {"ERROR", TestState::failed},
-      {"SKIPPED", TestState::skipped}, {"XFAIL", TestState::skipped}};
-  PrintedResults results;
-  bool began = false;
-  while (!output.empty() && results.tests.size() < kMostTests) {
-    const std::string line = uncoloured(next_line(output));
-    const std::string_view text = line;
-    began = began || text.starts_with("collecting ") || text.starts_with("collected ");
-    if (text.starts_with("===") && began) {
-      break;  // the results again, otherwise
+constexpr std::pair<std::string_view, TestState> kPytestWords[] = {
+    {"PASSED", TestState::passed}, {"XPASS", TestState::passed},    {"FAILED", TestState::failed},
+    {"ERROR", TestState::failed},  {"SKIPPED", TestState::skipped}, {"XFAIL", TestState::skipped}};
+
+// With -v, behind "collected 7 items":
+//   tests/test_score.py::TestScore::test_is_saved[1] PASSED [ 16%]
+// and with xdist, behind "scheduling tests via LoadScheduling":
+//   tests/test_score.py::TestScore::test_is_saved[1]
+//   [gw0] [ 16%] PASSED tests/test_score.py::TestScore::test_is_saved[1]
+class PytestReader {
+ public:
+  PrintedResults read(std::string_view output) {
+    bool began = false;
+    while (!output.empty()) {
+      const std::string line = uncoloured(next_line(output));
+      if (line.starts_with("===") && began) {
+        break;  // the results again, otherwise
+      }
+      if (began) {
+        take(line);
+      }
+      began = began || line.starts_with("collecting ") || line.starts_with("collected ") ||
+              line.starts_with("scheduling tests ");
     }
-    const size_t end = text.find(".py::");
-    const size_t last = text.substr(0, text.find('[')).rfind("::");
-    if (!began || end == text.npos || text.find(' ') < end || last == text.npos) {
-      continue;
-    }
-    PrintedTest test;
-    std::string_view name = text.substr(last + 2);
-    size_t cut = name.size();
-    for (const auto& [word, state] : kWords) {
-      if (const size_t at = name.rfind(" " + std::string(word)); at != name.npos && at < cut) {
-        const std::string_view rest = name.substr(at + 1 + word.size());
-        if (rest.empty() || rest.starts_with(" ")) {
-          cut = at;
-          test.state = state;
+    return std::move(results_);
+  }
+
+ private:
+  void take(std::string_view line) {
+    TestState state = TestState::unfinished;
+    if (line.starts_with("[gw")) {
+      for (const auto& [word, meaning] : kPytestWords) {
+        const std::string between = "%] " + std::string(word) + " ";
+        if (const size_t at = line.find(between); at < sizeof "[gw1000] [100") {
+          line.remove_prefix(at + between.size());
+          state = meaning;
+          break;
         }
       }
+    } else {
+      state = take_word(line);
     }
-    name = name.substr(0, cut);
-    name = name.substr(0, name.find(" Fatal Python error: "));  // on stderr
-    while (name.ends_with(' ')) {
-      name.remove_suffix(1);
-    }
-    std::string_view suite = text.substr(0, last);
-    while (suite.starts_with("../")) {
-      suite.remove_prefix(3);
-    }
-    if (!name.empty() && name.size() + suite.size() < kLongestName) {
-      test.suite = suite;
-      test.name = name;
-      results.tests.push_back(std::move(test));
-    }
+    add(line.substr(0, line.find(" Fatal Python error: ")), state);  // that is on stderr
   }
-  return results;
-}
+
+  // The result behind a test's name, taken off with what follows it.
+  static TestState take_word(std::string_view& line) {
+    for (const auto& [word, state] : kPytestWords) {
+      const size_t at = line.rfind(" " + std::string(word));
+      const size_t behind = at == line.npos ? at : at + 1 + word.size();
+      if (at != line.npos && (behind == line.size() || line[behind] == ' ')) {
+        line = line.substr(0, at);
+        return state;
+      }
+    }
+    return TestState::unfinished;
+  }
+
+  void add(std::string_view id, TestState state) {
+    while (id.ends_with(' ')) {
+      id.remove_suffix(1);
+    }
+    while (id.starts_with("../")) {
+      id.remove_prefix(3);
+    }
+    const size_t file = id.find(".py::");
+    const size_t last = id.substr(0, id.find('[')).rfind("::");
+    if (file == id.npos || id.find(' ') < file || last == id.npos || last + 2 == id.size() ||
+        id.size() > kLongestName || results_.tests.size() >= kMostTests) {
+      return;
+    }
+    const auto [place, is_new] = by_id_.try_emplace(std::string(id), results_.tests.size());
+    if (is_new) {
+      PrintedTest& test = results_.tests.emplace_back();
+      test.suite = id.substr(0, last);
+      test.name = id.substr(last + 2);
+    }
+    results_.tests[place->second].state = state;
+  }
+
+  PrintedResults results_;
+  std::map<std::string, size_t> by_id_;
+};
 
 }  // namespace
 
@@ -273,7 +307,7 @@ PrintedResults read_output(const std::string& framework, std::string_view output
   if (framework == "boost.test") {
     return BoostTestReader().read(output);
   }
-  return framework == "pytest" ? read_pytest(output) : PrintedResults();
+  return framework == "pytest" ? PytestReader().read(output) : PrintedResults();
 }
 
 std::optional<std::string> output_in_ctest_log(std::string_view log, const std::string& test) {

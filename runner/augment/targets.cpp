@@ -74,11 +74,11 @@ class Finder {
   void find_files_of(size_t index) {
     const CrashReport& crash = session_.crashes[index];
     for (const ReportFile& file : report_files(crash.raw.arguments, crash.raw.environment)) {
+      const bool is_known = !crash.test.framework.empty() && crash.test.framework != "ctest";
       // Variables are inherited by programs that know nothing of them, so the test's framework decides.
       const bool own = file.writer == Writer::ctest ||
                        crash.test.framework == framework_of(file.writer) ||
-                       (file.writer == Writer::pytest && crash.test.name.empty());
-      const bool is_known = !crash.test.framework.empty() && crash.test.framework != "ctest";
+                       (file.writer == Writer::pytest && !is_known);
       if (!own && is_known) {
         continue;  // options of the same name mean another thing elsewhere
       }

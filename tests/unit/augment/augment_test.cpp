@@ -210,6 +210,17 @@ TEST_F(Augment, NobodyIsAskedForAFileThatNobodyOwes) {
   EXPECT_THAT(augment({"a.xml"}), IsEmpty());
 }
 
+TEST_F(Augment, AProgramThatHasWrittenItsFileAtTheEndIsNotAsked) {
+  folder_.write("a.xml", kSuite);
+  list_tests_ = [](const CrashReport&) -> Result<std::vector<TestName>> {
+    ADD_FAILURE() << "asked, although only a child of it died";
+    return std::vector<TestName>();
+  };
+  crash("Crashes", "--gtest_output=xml:a.xml");
+  EXPECT_THAT(augment(), IsEmpty());
+  EXPECT_THAT(cases_of(read("a.xml")).front(), "Score :: Crashes error: c1 died system-out");
+}
+
 TEST_F(Augment, OfPytestAboveTheWorkersOfXdistTheFileIsWritten) {
   list_tests_ = [](const CrashReport& program) {
     EXPECT_EQ(program.raw.arguments.at(0), "pytest");

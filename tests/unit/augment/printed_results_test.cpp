@@ -103,6 +103,18 @@ TEST(PrintedResults, OfPytest) {
   EXPECT_EQ(results.tests[3].state, TestState::unfinished);
 }
 
+TEST(PrintedResults, OfXdist) {
+  const PrintedResults results = read_output(
+      "pytest",
+      "gw0 [5]\n\nscheduling tests via LoadScheduling\n\nt.py::test_a \nt.py::test_b[x] \n"
+      "[gw0] [ 20%] PASSED t.py::test_a \n[gw1] [ 40%] FAILED t.py::test_b[x] \nt.py::test_c ");
+  ASSERT_EQ(results.tests.size(), 3u);
+  EXPECT_EQ(results.tests[0].state, TestState::passed);
+  EXPECT_EQ(results.tests[1].name, "test_b[x]");
+  EXPECT_EQ(results.tests[1].state, TestState::failed);
+  EXPECT_EQ(results.tests[2].state, TestState::unfinished);
+}
+
 TEST(PrintedResults, OfATestWhoseProgramCtestDidNotFind) {
   const PrintedResults results = read_ctest_log(
       "1/1 Testing: a\nCommand: \"\"\nOutput:\n---\n<end of output>\nTest time =   0.00 sec\nTest "
