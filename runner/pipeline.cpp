@@ -14,16 +14,14 @@
 #include "runner/launch/held_command.h"
 #include "runner/launch/sanitizer_options.h"
 #include "runner/launch/supervise.h"
+#include "runner/pipeline_repeat.h"
 #include "runner/pipeline_steps.h"
 #include "runner/report/cores.h"
 #include "runner/report/report.h"
 #include "runner/unwind/unwind.h"
 
 namespace crashcrawler {
-namespace {
 
-// Everything after capture: from here on a recorded run is like any other. `session`: what is known
-// of the run without its crashes.
 Result<int> report_on(Session session, Captured captured, const std::vector<ExpectRule>& rules,
                       const RunOptions& options) {
   session.health = captured.health;
@@ -32,7 +30,7 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
   spdlog::debug("the command has ended; {} deaths were captured", captured.crashes.size());
 
   // Not every death is a crash: what processes of the run did to each other on purpose is not looked at.
-  drop_deaths_on_purpose(captured, session.outcome);
+  drop_deaths_on_purpose(captured, session);
 
   // What the dead left becomes frames with names, in a child that may fail over hostile files.
   std::vector<Backtrace> backtraces =
@@ -73,8 +71,6 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
   return status;
 }
 
-}  // namespace
-
 Result<int> run_pipeline(const RunOptions& options) {
   Session session = describe_session(options.command);
   const Circumstances circumstances = circumstances_now();
@@ -113,6 +109,10 @@ Result<int> run_pipeline(const RunOptions& options) {
   // cgroup.
   if (options.sanitizers == Sanitizers::abort) {
     stop_at_sanitizer_findings();
+  }
+  if (options.repeats) {
+    return repeat_pipeline(options, std::move(session), *executable, *rules, circumstances,
+                           collector);
   }
   Result<HeldCommand> command = HeldCommand::start(options.command, *executable, options.keep_core);
   if (!command) {

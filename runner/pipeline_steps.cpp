@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -30,6 +32,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using Time = std::chrono::system_clock::time_point;
+
+// Of a command that is run many times: crashes of one place that are kept whole, about 10 MB.
+constexpr size_t kAlike = 100;
 
 Result<ProbeProcess> find_and_start_probe() {
   const Result<std::string> path = find_probe();
@@ -159,7 +164,8 @@ Result<BpfSource> Collector::begin_with_current(pid_t held, const RunOptions& op
   }
   Result<BpfSource> source =
       BpfSource::begin(std::move(process_->socket), held,
-                       {options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes},
+                       {options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes,
+                        options.repeats, options.repeats ? kAlike : 0},
                        circumstances, recording);
   if (source) {
     return source;
@@ -232,27 +238,93 @@ UnwindLimits unwind_limits_of(const Command& command, const RunOptions& options)
   return limits;
 }
 
-void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome) {
+// The outcome that tells of the time in which `death` happened.
+RunOutcome outcome_around(const RawCrash& death, const Session& session) {
+  if (!session.repetition) {
+    return session.outcome;
+  }
+  const Attempt* attempt = find_attempt(*session.repetition, death.attempt);
+  return attempt ? outcome_of(*attempt) : RunOutcome();
+}
+
+void drop_deaths_on_purpose(Captured& captured, const Session& session) {
   const Harness harness{captured.wrapper_pid, captured.probe_pid};
-  if (outcome.timed_out) {
+  std::vector<std::pair<pid_t, Time>> alive;
+  for (const RawCrash& crash : captured.crashes) {
+    if (crash.alive) {
+      alive.emplace_back(crash.pid, crash.time);
+    }
+  }
+  std::erase_if(captured.crashes,
+                [&](const RawCrash& death) { return was_looked_at(death, alive); });
+  bool any_timed_out = false;
+  for (RawCrash& death : captured.crashes) {
+    const RunOutcome outcome = outcome_around(death, session);
+    if (!outcome.timed_out) {
+      continue;
+    }
+    any_timed_out = true;
     const Time over = outcome.started + *outcome.timed_out;
-    std::vector<std::pair<pid_t, Time>> alive;
-    for (const RawCrash& crash : captured.crashes) {
-      if (crash.alive) {
-        alive.emplace_back(crash.pid, crash.time);
-      }
+    if (is_killed_by(harness, death) && death.started <= over && over <= death.time) {
+      tell_as_hang(death);
     }
-    std::erase_if(captured.crashes,
-                  [&](const RawCrash& death) { return was_looked_at(death, alive); });
-    for (RawCrash& death : captured.crashes) {
-      if (is_killed_by(harness, death) && death.started <= over && over <= death.time) {
-        tell_as_hang(death);
-      }
-    }
+  }
+  if (any_timed_out) {
     put_parents_last(captured.crashes);
   }
   std::erase_if(captured.crashes,
                 [&](const RawCrash& death) { return !may_be_crash(death, harness); });
+}
+
+// "/a/crashcrawler-12-0123abcd/attempt-7/x" -> 7; 0: nothing of the kind.
+int attempt_in_cgroup(const std::string& cgroup) {
+  constexpr std::string_view kOurs = "/crashcrawler-", kAttempt = "/attempt-";
+  const size_t ours = cgroup.find(kOurs);
+  const size_t at = ours == std::string::npos ? ours : cgroup.find(kAttempt, ours);
+  int number = 0;
+  if (at != std::string::npos) {
+    std::from_chars(cgroup.data() + at + kAttempt.size(), cgroup.data() + cgroup.size(), number);
+  }
+  return number;
+}
+
+int attempt_by_ancestors(const RawCrash& crash, const std::vector<Attempt>& attempts) {
+  const pid_t root = crash.ancestors.empty() ? crash.pid : crash.ancestors.back().pid;
+  int number = 0;
+  for (const Attempt& attempt : attempts) {  // the newest that was there: pids come back
+    if (attempt.pid == root && attempt.started <= crash.time) {
+      number = attempt.number;
+    }
+  }
+  return number;
+}
+
+void find_attempts(Captured& captured, Session& session) {
+  size_t unknown = 0;
+  for (RawCrash& crash : captured.crashes) {
+    crash.attempt = attempt_in_cgroup(crash.cgroup);
+    if (crash.attempt == 0) {
+      crash.attempt = attempt_by_ancestors(crash, session.repetition->attempts);
+    }
+    unknown += crash.attempt == 0 ? 1 : 0;
+  }
+  if (unknown > 0) {
+    session.soft_errors.push_back(
+        fmt::format("of {} deaths it is not known in which attempt they happened", unknown));
+  }
+}
+
+void take_out_further(Captured& captured, Session& session) {
+  const auto whole = std::ranges::stable_partition(
+      captured.crashes, [](const RawCrash& crash) { return !crash.abridged; });
+  Captured further;
+  further.crashes.assign(std::make_move_iterator(whole.begin()),
+                         std::make_move_iterator(whole.end()));
+  captured.crashes.erase(whole.begin(), whole.end());
+  find_attempts(further, session);
+  for (RawCrash& crash : further.crashes) {
+    session.repetition->further.push_back({std::move(crash.place), crash.attempt});
+  }
 }
 
 void make_reports(std::vector<RawCrash> crashes, std::vector<Backtrace> backtraces,
@@ -309,7 +381,39 @@ void name_tests(Session& session, const std::vector<ExpectRule>& rules, const Ru
     session.soft_errors.insert(session.soft_errors.end(), problems.begin(), problems.end());
   };
   tell(find_tests(session, options.replay_file.empty()));
-  tell(mark_expected(session.crashes, rules, session.outcome));
+  if (!session.repetition) {
+    tell(mark_expected(session.crashes, rules, session.outcome));
+    return;
+  }
+  // One attempt is evidence for itself only.
+  std::map<int, std::vector<size_t>> places;
+  for (size_t i = 0; i < session.crashes.size(); ++i) {
+    places[session.crashes[i].raw.attempt].push_back(i);
+  }
+  std::optional<std::set<std::string>> unused;  // by all
+  for (const auto& [attempt, indexes] : places) {
+    std::vector<CrashReport> own;
+    for (const size_t i : indexes) {
+      own.push_back(std::move(session.crashes[i]));
+    }
+    const RunOutcome outcome = outcome_around(own.front().raw, session);
+    const std::vector<std::string> told = mark_expected(own, rules, outcome);
+    std::set<std::string> here(told.begin(), told.end());
+    if (unused) {
+      std::erase_if(*unused, [&](const std::string& rule) { return !here.contains(rule); });
+    } else {
+      unused = std::move(here);
+    }
+    for (size_t i = 0; i < indexes.size(); ++i) {
+      session.crashes[indexes[i]] = std::move(own[i]);
+    }
+  }
+  if (!unused) {
+    std::vector<CrashReport> none;
+    tell(mark_expected(none, rules, session.outcome));
+  } else {
+    tell({unused->begin(), unused->end()});
+  }
 }
 
 void let_stacks_go(std::vector<CrashReport>& crashes) {
@@ -327,6 +431,9 @@ uint64_t count_truncated(const std::vector<CrashReport>& crashes) {
 }
 
 void augment_reports_of_others(Session& session, const RunOptions& options) {
+  if (session.repetition) {
+    return;  // they are those of the last attempt, or of several at a time in one
+  }
   if (!options.replay_file.empty()) {
     return;  // they are those of another time, and perhaps of another machine
   }

@@ -65,7 +65,15 @@ UnwindLimits unwind_limits_of(const Command& command, const RunOptions& options)
 // Takes out the deaths that are no crashes whatever their stacks say. After a time-out: what was looked at alive is not
 // told again by its death, what could not be looked at is a hang as it was when we killed it, and whoever has a hanging
 // child comes after it.
-void drop_deaths_on_purpose(Captured& captured, const RunOutcome& outcome);
+// Of attempts each has a time-out of its own.
+void drop_deaths_on_purpose(Captured& captured, const Session& session);
+
+// Of a command that is run many times: moves the crashes that were one too many at their place to the session's repetition.
+void take_out_further(Captured& captured, Session& session);
+
+// And fills which attempt each crash belongs to: by the cgroup it died in, and where it had left that or had none, by its
+// ancestors. Unknown where neither says it.
+void find_attempts(Captured& captured, Session& session);
 
 // Pairs each crash with its stacks and judges it; what was no crash after all is left out, and what may have been one is
 // named in soft_errors.

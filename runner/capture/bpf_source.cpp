@@ -110,8 +110,14 @@ BpfSource::~BpfSource() = default;
 Result<BpfSource> BpfSource::begin(UniqueFd socket, pid_t held, const CaptureOptions& options,
                                    const Circumstances& circumstances, Recording& recording) {
   auto state = std::make_unique<State>(std::move(socket), circumstances, recording);
+  state->assembler.keep_whole(options.alike);
   const BeginMessage begin{
-      {}, held, options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes};
+      {},
+                           held,
+                           options.crash_stack_bytes,
+                           options.thread_stack_bytes,
+                           options.ring_bytes,
+                           options.delegate ? 1u : 0u};
   // When this fails the probe is gone, and the empty answer below says so.
   send_message(state->socket.get(), ProbeMessage::begin, begin);
   std::string_view batch = state->reader.next_batch();
@@ -176,6 +182,16 @@ std::vector<std::string> BpfSource::look_at_tree() {
 
 void BpfSource::kill_tree() {
   send_message(state_->socket.get(), ProbeMessage::kill_tree, PlainMessage{});
+}
+
+void BpfSource::look(
+    const std::function<void(std::vector<RawCrash>, const PinnedFiles&, pid_t probe)>& at) {
+  // The probe empties the ring before it answers: what died before is here when the answer is.
+  list_tree();
+  const std::lock_guard guard(state_->lock);
+  if (std::vector<RawCrash> fresh = state_->assembler.fresh_crashes(); !fresh.empty()) {
+    at(std::move(fresh), state_->assembler.files(), state_->assembler.probe_pid());
+  }
 }
 
 Captured BpfSource::finish() {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ struct CaptureOptions {
   uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
   uint32_t ring_bytes = 16 << 20;
+  bool delegate = false;  // the caller may make cgroups below that of the run
+  size_t alike = 0;  // so many crashes of one place are kept whole; 0: all
 };
 
 class BpfSource {
@@ -51,6 +54,10 @@ class BpfSource {
 
   // SIGKILL to everything in the cgroup.
   void kill_tree();
+
+  // Calls `at` with copies of the crashes that are complete by now and that it was not called with before, if there are
+  // any, and with the files of all. Who has been waited for when this is called is among them.
+  void look(const std::function<void(std::vector<RawCrash>, const PinnedFiles&, pid_t probe)>& at);
 
   // The run is over: waits for the last record and returns everything. To be called once.
   Captured finish();

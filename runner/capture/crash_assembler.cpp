@@ -452,7 +452,20 @@ void CrashAssembler::feed(std::string_view record) {
   }
   if (header->type == CC_RECORD_EXIT) {
     complete(pending);
+    fresh_.push_back(index_[{header->key.tgid, header->key.start_ns}]);
   }
+}
+
+std::vector<RawCrash> CrashAssembler::fresh_crashes() {
+  std::ranges::sort(fresh_);
+  std::vector<RawCrash> crashes;
+  for (const size_t place : fresh_) {
+    if (!order_[place]->called_off) {
+      crashes.push_back(order_[place]->crash);
+    }
+  }
+  fresh_.clear();
+  return crashes;
 }
 
 std::vector<RawCrash> CrashAssembler::take() {
@@ -468,6 +481,7 @@ std::vector<RawCrash> CrashAssembler::take() {
   }
   order_.clear();
   index_.clear();
+  fresh_.clear();
   return crashes;
 }
 

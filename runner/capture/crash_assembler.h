@@ -35,6 +35,9 @@ class CrashAssembler {
   // Empty afterwards.
   std::vector<RawCrash> take();
 
+  // Copies of the crashes that were completed since the last call, in the order of death.
+  std::vector<RawCrash> fresh_crashes();
+
   uint64_t malformed_records() const { return malformed_; }
 
  private:
@@ -46,6 +49,7 @@ class CrashAssembler {
   std::chrono::nanoseconds boot_to_wall_;
   std::map<std::pair<uint32_t, uint64_t>, size_t> index_;
   std::vector<std::unique_ptr<Pending>> order_;
+  std::vector<size_t> fresh_;  // places in order_ that fresh_crashes() has not told
   uint64_t malformed_ = 0;
 };
 

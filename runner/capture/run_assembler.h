@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "runner/capture/alike_crashes.h"
 #include "runner/capture/crash_assembler.h"
 #include "runner/capture/crash_source.h"
 #include "runner/capture/probe_protocol.h"
@@ -26,6 +27,14 @@ class RunAssembler {
   const std::string& cgroup() const { return cgroup_; }
   pid_t probe_pid() const { return captured_.probe_pid; }
 
+  // From here on only the first `most` crashes of one place are kept whole; 0: all. Of the others their stacks, memory
+  // and mappings are dropped and no files are opened.
+  void keep_whole(size_t most) { alike_.keep_whole(most); }
+
+  // Copies of what has become complete since the last call.
+  std::vector<RawCrash> fresh_crashes() { return assembler_.fresh_crashes(); }
+  const PinnedFiles& files() const { return captured_.files; }
+
   // Nothing more will come. To be called once.
   Captured finish();
 
@@ -34,6 +43,7 @@ class RunAssembler {
 
   Captured captured_;
   std::set<uint64_t> mounts_before_;  // the run
+  AlikeCrashes alike_;
   CrashAssembler assembler_;
   std::string cgroup_;
   EndMessage totals_{};

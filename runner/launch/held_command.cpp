@@ -81,6 +81,8 @@ void wait_for_release(const ChildPlan& plan) {
   ::prctl(PR_SET_PTRACER, 0, 0, 0, 0);
 }
 
+}  // namespace
+
 // The kernel compares with exactly 1 before it runs a piped core_pattern (do_coredump(),
 // fs/coredump.c), and no core file is that small. A hard limit of 0 cannot be raised and makes no
 // difference worth failing for.
@@ -102,6 +104,8 @@ void forget_pending_stop() {
   ::sigaction(SIGTSTP, &ignore, &inherited);
   ::sigaction(SIGTSTP, &inherited, nullptr);
 }
+
+namespace {
 
 class HoldBeforeExec : public bp::extend::handler {
  public:

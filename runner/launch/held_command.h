@@ -34,6 +34,12 @@ Result<void> become(const TargetUser& user);
 // after become(). Error: exit_status 127 not found, 126 not executable.
 Result<std::string> resolve_executable(const Command& command);
 
+// In a child before its exec, and async-signal-safe: the soft RLIMIT_CORE becomes 1, so that a piped core_pattern does not
+// run (core(5)).
+void limit_core();
+// In the same place: a Ctrl-Z from before is forgotten.
+void forget_pending_stop();
+
 class HeldCommand {
  public:
   // Forks the child: same process group, terminal, stdin, stdout, stderr, directory and environment

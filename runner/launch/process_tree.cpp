@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <string_view>
 
@@ -17,6 +19,9 @@ namespace crashcrawler {
 namespace {
 
 constexpr size_t kLargestCommandLine = 128 << 10;
+
+// Each time around only those are left that were forked meanwhile. What forks faster is killed.
+constexpr int kSignalRounds = 100;
 
 // The process that a thread belongs to; 0: it has ended.
 pid_t process_of(pid_t tid) {
@@ -116,6 +121,23 @@ std::vector<LeftoverProcess> ProcessTree::processes() const {
         {pid, *name, arguments ? split_at_nul(*arguments) : std::vector<std::string>()});
   }
   return processes;
+}
+
+void signal_all(const std::function<std::vector<pid_t>()>& list,
+                std::initializer_list<int> signals) {
+  std::set<pid_t> told;
+  bool any = true;
+  for (int round = 0; round < kSignalRounds && any; ++round) {
+    any = false;
+    for (const pid_t pid : list()) {
+      if (told.insert(pid).second) {
+        for (const int signal : signals) {
+          ::kill(pid, signal);
+        }
+        any = true;
+      }
+    }
+  }
 }
 
 }  // namespace crashcrawler

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,5 +47,9 @@ class ProcessTree {
   UniqueFd events_;                           // cgroup.events
   std::function<std::vector<pid_t>()> list_;  // empty: the cgroup knows
 };
+
+// Sends `signals` to every process that `list` names, those too that are born meanwhile.
+void signal_all(const std::function<std::vector<pid_t>()>& list,
+                std::initializer_list<int> signals);
 
 }  // namespace crashcrawler

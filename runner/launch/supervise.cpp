@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <csignal>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "runner/base/unique_fd.h"
@@ -33,9 +32,6 @@ constexpr std::chrono::seconds kKillTime{5};
 
 // A list of processes tells by no event that it has become empty. Milliseconds.
 constexpr int kAskAgain = 20;
-
-// Each time around only those are left that were forked meanwhile. What forks faster is killed.
-constexpr int kSignalRounds = 100;
 
 class Supervisor {
  public:
@@ -172,25 +168,8 @@ class Supervisor {
     }
     grace_end_ = Clock::now() + supervision_.grace;
     // SIGCONT as timeout(1) does: one that is stopped gets its SIGTERM only then.
-    signal_all({SIGTERM, SIGCONT});
+    signal_all([this] { return processes(); }, {SIGTERM, SIGCONT});
     reap();  // looking at processes takes SIGCHLD away from us
-  }
-
-  // To every process of the tree, those too that are born meanwhile.
-  void signal_all(std::initializer_list<int> signals) {
-    std::set<pid_t> told;
-    bool any = true;
-    for (int round = 0; round < kSignalRounds && any; ++round) {
-      any = false;
-      for (const pid_t pid : processes()) {
-        if (told.insert(pid).second) {
-          for (const int signal : signals) {
-            ::kill(pid, signal);
-          }
-          any = true;
-        }
-      }
-    }
   }
 
   // Those of the tree; without one, the command.
@@ -211,7 +190,7 @@ class Supervisor {
     if (supervision_.kill_tree) {
       supervision_.kill_tree();
     } else {
-      signal_all({SIGKILL});
+      signal_all([this] { return processes(); }, {SIGKILL});
     }
     deadline_after_end_ = kKillTime;
     if (ended_) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <system_error>
 
 #include "runner/classify/expect_rules.h"
@@ -115,7 +116,57 @@ T one_of(const std::map<std::string, T>& values, const std::string& word) {
   return found->second;
 }
 
+int parse_number(const std::string& text, uint64_t most) {
+  const std::optional<Number> number = number_with_unit(text);
+  if (!number || !number->unit.empty() || number->value == 0 || number->value > most) {
+    throw CLI::ValidationError("'" + text + "' is no number from 1 to " + std::to_string(most));
+  }
+  return static_cast<int>(number->value);
+}
+
+uint64_t parse_seed(const std::string& text) {
+  if (text.empty()) {
+    return std::random_device()();
+  }
+  const std::optional<Number> number = number_with_unit(text);
+  if (!number || !number->unit.empty()) {
+    throw CLI::ValidationError("'" + text + "' is no seed; it is the number that a run has printed");
+  }
+  return number->value;
+}
+
+void declare_attempt_options(CLI::App& app, RunOptions& options) {
+  constexpr uint64_t kMostAttempts = 1'000'000, kMostJobs = 256;
+  AttemptPlan& plan = options.attempts;
+  declare(app, "--repeat", "N", "Run the command N times, or at most N times with the next two",
+          [&](const std::string& word) { plan.most = parse_number(word, kMostAttempts); });
+  app.add_flag("--until-crash", plan.until_crash,
+               "Run the command until something in it crashes that was not meant to");
+  declare(app, "--for", "DURATION", "Run the command again and again, until this time is over",
+          [&](const std::string& word) { plan.duration = parse_timeout(word); });
+  declare(app, "--jobs", "N", "With these, so many runs at a time (default: 1)",
+          [&](const std::string& word) { plan.jobs = parse_number(word, kMostJobs); });
+  app.add_option("--only", options.only,
+                 "Of the command, ctest, pytest or a GoogleTest program, run this test alone")
+      ->type_name("TEST");
+  app.add_option_function<std::string>(
+         "--chaos",
+         [&](const std::string& word) {
+           try {
+             plan.chaos_seed = parse_seed(word);
+           } catch (const CLI::ValidationError& error) {
+             throw CLI::ValidationError("--chaos", error.what());
+           }
+         },
+         "Disturb each run in another way, by priorities, processors, stops of threads and more, so that races "
+         "show; --chaos=SEED does what the run did that has printed SEED")
+      ->type_name("[=SEED]")
+      ->expected(0, 1)
+      ->default_str("");
+}
+
 void declare_options(CLI::App& app, RunOptions& options) {
+  declare_attempt_options(app, options);
   static const std::map<std::string, LeftoverPolicy> kPolicies = {{"leave", LeftoverPolicy::leave},
                                                                   {"wait", LeftoverPolicy::wait},
                                                                   {"kill", LeftoverPolicy::kill}};
@@ -297,6 +348,21 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
   }
   if (options.replay_file.empty() && rest.empty()) {
     return usage_error(app, "no command to run");
+  }
+  AttemptPlan& plan = options.attempts;
+  options.repeats = plan.most || plan.until_crash || plan.duration;
+  if (!options.repeats && plan.jobs > 1) {
+    return usage_error(app, "--jobs is for --repeat, --until-crash and --for");
+  }
+  if (!options.repeats && plan.chaos_seed) {
+    options.repeats = true;  // one disturbed run is an attempt like others
+    plan.most = 1;
+  }
+  if (options.repeats && !options.record_file.empty()) {
+    return usage_error(app, "--record stores one run, not many");
+  }
+  if (options.repeats && !options.replay_file.empty()) {
+    return usage_error(app, "--replay runs no command, so there is nothing to repeat");
   }
   options.command.arguments = std::move(rest);
   std::error_code removed;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "runner/model/attempt.h"
 #include "runner/model/crash_report.h"
 #include "runner/model/run.h"
 
@@ -31,6 +33,7 @@ struct Session {
   std::vector<CrashReport> crashes;  // in the order of death
   std::vector<RunnerTests> runner_tests;
   uint64_t crashes_without_core = 0;  // although cores were wanted
+  std::optional<Repetition> repetition;  // --repeat and its like: `outcome` is that of them together
   std::vector<std::string> soft_errors;
 };
 

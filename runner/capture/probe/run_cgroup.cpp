@@ -149,6 +149,15 @@ RunCgroup::~RunCgroup() {
   ignore(remove());
 }
 
+Result<void> RunCgroup::delegate_to(uid_t user) {
+  for (const char* file : {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"}) {
+    if (::chown((directory_ + file).c_str(), user, static_cast<gid_t>(-1)) != 0) {
+      return errno_error("cannot give " + directory_ + file + " to user " + std::to_string(user));
+    }
+  }
+  return {};
+}
+
 Result<void> RunCgroup::kill_all() {
   return write_control_file(directory_ + "/cgroup.kill", "1");
 }

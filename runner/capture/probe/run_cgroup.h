@@ -37,6 +37,10 @@ class RunCgroup {
 
   const std::string& directory() const { return directory_; }
 
+  // Gives it to a user: he may make cgroups below it and move his processes between those
+  // (cgroup-v2.rst, "Delegation"). Error: why not; it can be used as before.
+  Result<void> delegate_to(uid_t user);
+
   // SIGKILL to every process in it and below: one write to cgroup.kill (Linux 5.14).
   Result<void> kill_all();
 

@@ -94,6 +94,12 @@ Result<void> serve(int socket) {
   }
   // Without a cgroup the tree is followed all the same: the BPF programs hand a mark on at every fork.
   Result<RunCgroup> cgroup = RunCgroup::create(begin.held_pid);
+  if (cgroup && begin.delegate == 1) {
+    struct stat held {};
+    if (::stat(("/proc/" + std::to_string(begin.held_pid)).c_str(), &held) == 0) {
+      ignore(cgroup->delegate_to(held.st_uid));  // where it did not work the wrapper sees that
+    }
+  }
   const std::string directory = cgroup ? cgroup->directory() : "";
   std::optional<Result<Collector>> collector =
       Collector::start({directory, begin.held_pid, begin.crash_stack_bytes,

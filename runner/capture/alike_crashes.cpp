@@ -1,0 +1,45 @@
+#include "runner/capture/alike_crashes.h"
+
+#include <algorithm>
+
+#include "runner/base/hex.h"
+
+namespace crashcrawler {
+
+std::string place_of(const RawCrash& crash) {
+  std::string place = crash.executable + " " + std::to_string(static_cast<int>(crash.cause)) + " " +
+                      std::to_string(crash.signal.number);
+  const auto thread = std::ranges::find(crash.threads, true, &RawThread::crashed);
+  if (thread == crash.threads.end()) {
+    return place;
+  }
+  const uint64_t instruction = thread->registers.rip;
+  for (const Mapping& mapping : crash.mappings) {
+    if (mapping.start <= instruction && instruction < mapping.end && !mapping.path.empty()) {
+      return place + " " + mapping.path + " " +
+             hex(instruction - mapping.start + mapping.file_offset);
+    }
+  }
+  return place + " outside of all files";  // its address says nothing: it is another one each time
+}
+
+bool AlikeCrashes::is_wanted_whole(RawCrash& crash) {
+  if (most_ == 0) {
+    return true;
+  }
+  crash.place = place_of(crash);
+  return ++seen_[crash.place] <= most_;
+}
+
+void abridge(RawCrash& crash) {
+  crash.abridged = true;
+  crash.threads = {};
+  crash.mappings = {};
+  crash.memory = {};
+  crash.environment = {};
+  crash.arguments = {};
+  crash.report_text = {};
+  crash.auxv = {};
+}
+
+}  // namespace crashcrawler
