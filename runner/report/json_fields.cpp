@@ -31,6 +31,35 @@ void put_positive(Json& object, const char* key, int64_t value) {
 
 // error_handler_t::replace: names in a dead process need not be UTF-8, and the default handler
 // throws.
+// What was as it would have been without is not written.
+Json chaos_json(const Repetition& repetition, const Attempt& attempt) {
+  Json json = Json::object();
+  if (!repetition.seed || !attempt.chaos) {
+    return json;
+  }
+  const ChaosSettings& chaos = *attempt.chaos;
+  Json settings = Json::object();
+  settings["aslr"] = chaos.randomize_addresses;
+  settings["priority"] = chaos.priority == Priority::idle    ? "idle"
+                         : chaos.priority == Priority::batch ? "batch"
+                                                             : "normal";
+  put_positive(settings, "nice", chaos.nice);
+  put_positive(settings, "cpus", chaos.cpus);
+  put_positive(settings, "go_us", chaos.go_us);
+  put_positive(settings, "stop_us", chaos.stop_us);
+  if (chaos.stop_one_cpu) {
+    settings["stop_one_cpu"] = true;
+  }
+  put_positive(settings, "timer_slack_us", chaos.timer_slack_us);
+  put_positive(settings, "malloc_perturb", chaos.malloc_perturb);
+  put_positive(settings, "memory_high", static_cast<int64_t>(chaos.memory_high));
+  put_positive(settings, "io_bytes_per_second", static_cast<int64_t>(chaos.io_bytes_per_second));
+  json["seed"] = *repetition.seed;
+  json["attempt"] = attempt.number;
+  json["settings"] = std::move(settings);
+  return json;
+}
+
 std::string text_of(const Json& json) {
   return json.dump(static_cast<int>(kJsonIndent), ' ', false, Json::error_handler_t::replace);
 }

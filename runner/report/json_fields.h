@@ -21,6 +21,7 @@ void put_positive(Json& object, const char* key, int64_t value);
 
 Json system_info_json(const SystemInfo& system);
 Json collector_json(const Session& session);
+Json chaos_json(const Repetition& repetition, const Attempt& attempt);
 
 std::string text_of(const Json& json);
 

@@ -20,7 +20,7 @@
 //  first 200 crashes only one line of each is left;
 //  * deaths on purpose are no cases, leftovers are a skipped one: neither makes a run fail;
 //  * strict is what the schema junit-10 of Jenkins' xunit plugin knows: no file and line of a case, no skipped of the
-//  root.
+//  root, no flakyFailure and no rerunFailure: there a crash that came in some attempts is an error like others.
 #include "runner/report/junit.h"
 
 #include <fmt/format.h>
@@ -29,6 +29,7 @@
 #include <utility>
 
 #include "runner/base/signal_names.h"
+#include "runner/report/attempts.h"
 #include "runner/report/distinct.h"
 #include "runner/report/headline.h"
 #include "runner/report/stack.h"
@@ -46,6 +47,7 @@ constexpr size_t kLargestBody = 32768, kLargestOutput = 65536;
 constexpr size_t kStackRows = 100;
 constexpr size_t kHashDigits = 8;
 constexpr size_t kFullBodies = 200;
+constexpr size_t kAttempts = 20;  // told of one crash
 
 struct Entry {
   std::string classname = kSuite;
@@ -55,6 +57,8 @@ struct Entry {
   std::string type, message, body,
       output;            // type empty: passed
   bool skipped = false;  // then type and message say why
+  bool flaky = false;    // an attempt passed: all that went wrong is in `attempts`
+  std::vector<JunitError> attempts;  // that crashed; of a case that never passed those after the first
 };
 
 std::string crash_name(const CrashReport& crash) {
@@ -214,12 +218,35 @@ Entry leftover_case(const std::vector<LeftoverProcess>& leftovers) {
   return result;
 }
 
-std::vector<Entry> test_cases(const Session& session, const std::string& output_directory) {
+// Surefire's dialect, which Jenkins and mikepenz/action-junit-report read: a case that passed in the end has a flakyFailure for each time
+// that it did not; one that never passed has its error, and a rerunFailure for each further time.
+void tell_attempts(Entry& test, const DistinctCrash& crash, const AttemptCounts& counts,
+                   const Session& session, const std::string& directory) {
+  test.flaky = passed_elsewhere(crash, counts, session);
+  for (size_t i = test.flaky ? 0 : 1; i < crash.reports.size() && test.attempts.size() < kAttempts;
+       ++i) {
+    JunitError error = error_of(*crash.reports[i], 1, session, directory);
+    error.body = fmt::format("{}\nattempt {} of {}\n", error.message, crash.reports[i]->raw.attempt,
+                             session.repetition->attempts.size()) +
+                 (test.attempts.empty() ? error.body.substr(error.message.size() + 1)
+                                        : "full report: " +
+                                              report_path(*crash.reports[i], session, directory) +
+                                              ".txt\n");
+    test.attempts.push_back(std::move(error));
+  }
+}
+
+std::vector<Entry> test_cases(const Session& session, const std::string& output_directory,
+                              JunitProfile profile) {
   const std::vector<DistinctCrash> crashes = by_test(distinct_crashes(session));
   std::vector<Entry> cases;
   cases.reserve(crashes.size() + 1);
+  const AttemptCounts counts = session.repetition ? count_attempts(session) : AttemptCounts();
   for (const DistinctCrash& crash : crashes) {
     cases.push_back(crash_case(crash, session, output_directory));
+    if (session.repetition && profile == JunitProfile::full) {
+      tell_attempts(cases.back(), crash, counts, session, output_directory);
+    }
     if (cases.size() > kFullBodies) {
       cases.back().body = cases.back().message + "\n";
     }
@@ -258,7 +285,7 @@ Counters count(const std::vector<Entry>& cases, double seconds) {
   Counters counters{cases.size(), 0, 0, seconds};
   for (const Entry& test : cases) {
     counters.skipped += test.skipped ? 1 : 0;
-    counters.errors += !test.skipped && !test.type.empty() ? 1 : 0;
+    counters.errors += !test.skipped && !test.flaky && !test.type.empty() ? 1 : 0;
   }
   return counters;
 }
@@ -288,11 +315,20 @@ void push_case(XmlPrinter& xml, const Entry& test, JunitProfile profile) {
     xml.PushAttribute("message", test.message.c_str());
     xml.CloseElement();
   }
-  if (!test.skipped && !test.type.empty()) {
+  if (!test.skipped && !test.flaky && !test.type.empty()) {
     xml.OpenElement("error");
     xml.PushAttribute("type", test.type.c_str());
     xml.PushAttribute("message", test.message.c_str());
     xml.PushText(test.body.c_str());
+    xml.CloseElement();
+  }
+  for (const JunitError& attempt : test.attempts) {
+    xml.OpenElement(test.flaky ? "flakyFailure" : "rerunFailure");
+    xml.PushAttribute("type", attempt.type.c_str());
+    xml.PushAttribute("message", attempt.message.c_str());
+    xml.OpenElement("stackTrace");
+    xml.PushText(attempt.body.c_str());
+    xml.CloseElement();
     xml.CloseElement();
   }
   if (!test.output.empty()) {
@@ -306,7 +342,7 @@ void push_case(XmlPrinter& xml, const Entry& test, JunitProfile profile) {
 }  // namespace
 
 std::string junit_xml(const Session& session, const std::string& directory, JunitProfile profile) {
-  const std::vector<Entry> cases = test_cases(session, directory);
+  const std::vector<Entry> cases = test_cases(session, directory, profile);
   const double seconds = std::chrono::duration<double>(session.outcome.duration).count();
   const Counters counters = count(cases, seconds);
   const std::string skipped = std::to_string(counters.skipped);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runner/base/signal_names.h"
+#include "runner/report/attempts.h"
 #include "runner/report/distinct.h"
 #include "runner/report/headline.h"
 #include "runner/report/report.h"
@@ -128,7 +129,11 @@ TextLines block(const DistinctCrash& distinct, size_t number, const Session& ses
                                   ? program_name(crash.raw)
                                   : command_line(crash.raw.arguments, kLongestCommand);
   TextLines lines{fmt::format("{}. {}: {}", number, command, signal_in_words(crash))};
-  if (distinct.reports.size() > 1) {
+  if (session.repetition) {
+    const AttemptCounts counts = count_attempts(session);
+    lines.push_back("     in attempts: " +
+                    share_in_words(counts.signatures[number - 1].attempts.size(), counts.all));
+  } else if (distinct.reports.size() > 1) {
     lines.back() += fmt::format("  x {}", distinct.reports.size());
   }
   std::vector<StackLine> stack = own_lines(crash);
@@ -189,13 +194,58 @@ TextLines troubles(const Session& session) {
   return lines;
 }
 
+const char* why_ended(EndedBy ended_by) {
+  switch (ended_by) {
+    case EndedBy::crash:
+      return ", the last one crashed";
+    case EndedBy::time:
+      return ", then the time was over";
+    case EndedBy::interrupt:
+      return ", then we were interrupted";
+    case EndedBy::number:
+      break;
+  }
+  return "";
+}
+
+// How often it went well, and how often it did not.
+TextLines attempt_lines(const Session& session) {
+  const Repetition& repetition = *session.repetition;
+  const AttemptCounts counts = count_attempts(session);
+  TextLines lines{counted(counts.all, "attempt", "attempts") + " in " +
+                  duration_in_words(session.outcome.duration) +
+                  why_ended(repetition.ended_by) +
+                  (repetition.seed ? fmt::format("; --chaos={}", *repetition.seed) : "")};
+  lines.push_back("passed: " + share_in_words(counts.passed, counts.all));
+  if (counts.failed > 0) {
+    lines.push_back("failed without a crash: " + share_in_words(counts.failed, counts.all));
+  }
+  if (counts.crashed > 0) {
+    lines.push_back("crashed: " + share_in_words(counts.crashed, counts.all));
+  }
+  if (counts.not_kept > 0) {
+    lines.push_back("of " + counted(counts.not_kept, "crash", "crashes") +
+                    " nothing was kept but the count, because as many of their kind were kept");
+  }
+  if (counts.without_attempt > 0) {
+    lines.push_back("of " + counted(counts.without_attempt, "crash", "crashes") +
+                    " the attempt is not known");
+  }
+  return lines;
+}
+
 }  // namespace
 
 std::string summary(const Session& session, const std::string& directory, int exit_status) {
   const std::vector<DistinctCrash> crashes = distinct_crashes(session);
-  const TextLines trouble = troubles(session);
-  if (session.crashes.empty() && trouble.empty() && !session.outcome.timed_out) {
+  TextLines trouble = troubles(session);
+  if (session.crashes.empty() && trouble.empty() && !session.outcome.timed_out &&
+      !session.repetition) {
     return "";
+  }
+  if (session.repetition) {
+    const TextLines attempts = attempt_lines(session);
+    trouble.insert(trouble.begin(), attempts.begin(), attempts.end());
   }
   const std::string report =
       output_path_from(directory + "/report.json", session.command.working_directory);

@@ -247,6 +247,16 @@ std::vector<Fold> folds_of(const ThreadBacktrace& thread) {
   return folds;
 }
 
+// "17 of 200, with --chaos=5"
+std::string attempt_facts(int number, const Session& session) {
+  if (!session.repetition || number == 0) {
+    return "";
+  }
+  const Repetition& all = *session.repetition;
+  return fmt::format("{} of {}", number, all.attempts.size()) +
+         (all.seed ? fmt::format(", disturbed by --chaos={}", *all.seed) : "");
+}
+
 // Frames of the stack from the listed one `index` on.
 uint64_t frames_from(const ThreadBacktrace& thread, size_t index) {
   return thread.frames.size() - index + (index < thread.elided_after ? thread.elided_frames : 0);
@@ -299,6 +309,7 @@ std::string crash_text(const CrashReport& report, const Session& session) {
                                         : ""));
   fact(text, "Executable", raw.executable);
   fact(text, "Command", command_line(raw.arguments, kLongestValue));
+  fact(text, "Attempt", attempt_facts(raw.attempt, session));
   fact(text, "Directory", raw.working_directory);
   fact(text, "Variables", environment_facts(raw.environment));
   fact(text, "Started by", started_by(raw.ancestors));
