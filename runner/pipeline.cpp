@@ -12,6 +12,7 @@
 #include "runner/capture/recording.h"
 #include "runner/classify/signature.h"
 #include "runner/launch/held_command.h"
+#include "runner/launch/only_test.h"
 #include "runner/launch/sanitizer_options.h"
 #include "runner/launch/supervise.h"
 #include "runner/pipeline_repeat.h"
@@ -110,11 +111,16 @@ Result<int> run_pipeline(const RunOptions& options) {
   if (options.sanitizers == Sanitizers::abort) {
     stop_at_sanitizer_findings();
   }
+  if (!options.only.empty()) {
+    if (const Result<void> only = run_only(options.only, *executable, session.command); !only) {
+      return only.error();
+    }
+  }
   if (options.repeats) {
     return repeat_pipeline(options, std::move(session), *executable, *rules, circumstances,
                            collector);
   }
-  Result<HeldCommand> command = HeldCommand::start(options.command, *executable, options.keep_core);
+  Result<HeldCommand> command = HeldCommand::start(session.command, *executable, options.keep_core);
   if (!command) {
     return command.error();
   }

@@ -8,12 +8,9 @@
 #include <cstdio>
 #include <optional>
 
-#include "runner/attribute/test_case/find_tests.h"
 #include "runner/launch/attempt_server.h"
 #include "runner/launch/attempts.h"
 #include "runner/launch/chaos.h"
-#include "runner/launch/only_test.h"
-#include "runner/launch/sanitizer_options.h"
 #include "runner/unwind/unwind.h"
 
 namespace crashcrawler {
@@ -103,12 +100,6 @@ RunOutcome outcome_of(const AttemptsOutcome& all) {
 Result<int> repeat_pipeline(const RunOptions& options, Session session,
                             const std::string& executable, const std::vector<ExpectRule>& rules,
                             const Circumstances& circumstances, Collector& collector) {
-  if (!options.only.empty()) {
-    if (const Result<void> only = run_only(options.only, executable, session.command); !only) {
-      return only.error();
-    }
-  }
-
   // All that is forked is forked before the thread that receives crashes exists.
   std::optional<Competitors> competitors;
   if (options.attempts.chaos_seed) {
