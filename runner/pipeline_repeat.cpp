@@ -121,7 +121,8 @@ Result<int> repeat_pipeline(const RunOptions& options, Session session,
   if (!source && !options.best_effort) {
     return source.error().in("crashes cannot be captured, so the command was not started");
   }
-  const Supervision supervision = supervision_of(options, source);
+  session.backend = collector.backend();
+  const Supervision supervision = supervision_of(options, source, collector);
 
   Progress progress(options.attempts);
   AttemptHooks hooks;
