@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "runner/attribute/bounded_command.h"
@@ -89,8 +90,12 @@ const Option* option_at(const std::string& word, const std::vector<Option>& opti
   return found == options.end() ? nullptr : &*found;
 }
 
-bool is_sharded(const CrashReport& crash) {
-  return variable(crash.raw.environment, "GTEST_TOTAL_SHARDS") != nullptr ||
+// By the environment; GTEST_SHUFFLE is not kept of the dead, so ours is looked at, which it had unless somebody between
+// changed it.
+bool is_other_by_environment(const CrashReport& crash) {
+  const char* shuffled = std::getenv("GTEST_SHUFFLE");
+  return (shuffled != nullptr && std::string_view(shuffled) != "0") ||
+         variable(crash.raw.environment, "GTEST_TOTAL_SHARDS") != nullptr ||
          variable(crash.raw.environment, "TEST_TOTAL_SHARDS") != nullptr ||
          variable(crash.raw.environment, "BOOST_TEST_RUN_FILTERS") != nullptr;
 }
@@ -294,7 +299,7 @@ std::vector<TestName> pytest_list(const std::vector<std::string_view>& lines) {
 TestListQuestion question_for_list(const CrashReport& crash) {
   const Asking* asking = asking_of(crash.test.framework);
   const Words& words = crash.raw.arguments;
-  if (asking == nullptr || words.empty() || is_sharded(crash)) {
+  if (asking == nullptr || words.empty() || is_other_by_environment(crash)) {
     return {};
   }
   TestListQuestion question{{program_of(crash)}};

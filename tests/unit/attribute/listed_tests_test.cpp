@@ -63,6 +63,11 @@ TEST(ListedTests, AreNotAskedForWhereTheListWouldBeAnother) {
   CrashReport shard = crash_of("googletest", {"prog"});
   shard.raw.environment = {{"GTEST_TOTAL_SHARDS", "2"}};
   EXPECT_THAT(question_for_list(shard).arguments, IsEmpty());
+  ::setenv("GTEST_SHUFFLE", "1", 1);
+  EXPECT_THAT(asked("googletest", {"prog"}), IsEmpty());
+  ::setenv("GTEST_SHUFFLE", "0", 1);
+  EXPECT_FALSE(asked("googletest", {"prog"}).empty());
+  ::unsetenv("GTEST_SHUFFLE");
 }
 
 TEST(ListedTests, AreRead) {
