@@ -160,8 +160,6 @@ FRAMEWORKS = {
     "xdist": Framework("pytest-xdist", (PYTEST_PACKAGES / "xdist", PYTEST_ENVIRONMENT["SCORE_LIBRARY"]), (
         Run("crash", pytest(PYTEST_CRASH, "crash", "-n1"), ("crash.xml",), PYTEST_CHILD),
         Run("hang", pytest(PYTEST_HANG, "hang", "-n1"), ("hang.xml",), PYTEST_CHILD, hangs=True),
-        dataclasses.replace(under_ctest(pytest(PYTEST_CRASH, "crash", "-n1"), pytest(PYTEST_HANG, "hang", "-n1"), xml_file),
-                            options=PYTEST_CHILD),
     ), PYTEST_ENVIRONMENT),
     "rust": Framework("Rust test", (suite("rust"),), (
         Run("crash", RUST_CRASH, options=RUST_CHILD),
