@@ -44,13 +44,14 @@ Result<ProbeProcess> find_and_start_probe() {
   return start_probe(*path);
 }
 
-// The first two lines, for the first may say no more than that it did not work.
+// The first sentence of the first two lines, for the first may say no more than that it did not work.
 std::string in_one_line(const std::string& text) {
-  const size_t first = text.find('\n');
-  std::string line = text.substr(0, text.find('\n', std::min(first, text.size() - 1) + 1));
-  if (first < line.size()) {
+  std::string line = text;
+  if (const size_t first = line.find('\n'); first != std::string::npos) {
     line.replace(first, 1, ": ");
   }
+  line.resize(std::min(line.find('\n'), line.size()));
+  line.resize(std::min(line.find(". "), line.size()));
   return line;
 }
 

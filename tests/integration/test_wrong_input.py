@@ -108,7 +108,7 @@ class WrongInput(unittest.TestCase):
         path = self.folder / "path"  # everything the command needs, but no sudo
         path.mkdir()
         (path / "touch").symlink_to(shutil.which("touch"))
-        command = [str(wrapper), "--output-dir", str(home / "out"), "--", "touch", str(home / "ran")]
+        command = [str(wrapper), "--collector=bpf", "--output-dir", str(home / "out"), "--", "touch", str(home / "ran")]
         if os.geteuid() == 0:
             nobody = ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
             command = [shutil.which("setpriv"), *nobody, *command]

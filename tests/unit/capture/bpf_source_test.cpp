@@ -65,6 +65,42 @@ class FakeProbe {
   Recording nothing_;
 };
 
+TEST(BpfSource, ATracerIsToldWhenAllHasBeenTaken) {
+  FakeProbe tracer;
+  tracer.send_text(ProbeMessage::ready, "\n4242\n");
+  Result<BpfSource> source = tracer.begin();
+  ASSERT_TRUE(source) << source.error().message;
+  tracer.receive<BeginMessage>();
+  tracer.send(process_record());
+  tracer.send(exit_record());
+  tracer.send_text(ProbeMessage::check, "");
+  EXPECT_EQ(tracer.receive<PlainMessage>().header.type,
+            static_cast<uint16_t>(ProbeMessage::taken));
+  tracer.send_text(ProbeMessage::note, "it had no more rights");
+  tracer.send_end(0);
+  const Captured captured = source->finish();
+  EXPECT_EQ(captured.crashes.size(), 1u);
+  EXPECT_TRUE(captured.health.complete);
+  EXPECT_THAT(captured.soft_errors, ElementsAre("it had no more rights"));
+}
+
+TEST(BpfSource, ATracerLooksAtTheTree) {
+  FakeProbe tracer;
+  tracer.send_text(ProbeMessage::ready, "\n4242\n");
+  Result<BpfSource> source = tracer.begin();
+  ASSERT_TRUE(source) << source.error().message;
+  tracer.receive<BeginMessage>();
+  std::thread answer([&] {
+    EXPECT_EQ(tracer.receive<PlainMessage>().header.type,
+              static_cast<uint16_t>(ProbeMessage::look));
+    tracer.send_text(ProbeMessage::looked, "one did not stop\nanother neither\n");
+  });
+  EXPECT_THAT(source->look_at_tree(), ElementsAre("one did not stop", "another neither"));
+  answer.join();
+  tracer.hang_up();
+  EXPECT_THAT(source->look_at_tree(), ElementsAre(HasSubstr("did not look")));
+}
+
 TEST(BpfSource, HandsOutTheCrashesOfTheRun) {
   FakeProbe probe;
   probe.send_text(ProbeMessage::ready, "/sys/fs/cgroup/run\n4242\nno map here");

@@ -79,6 +79,7 @@ TEST(Options, AreTaken) {
                                      "--fail-on=never",
                                      "--best-effort",
                                      "--sanitizers=abort",
+                                     "--collector=ptrace",
                                      "--stack-size",
                                      "5000",
                                      "--thread-stack-size",
@@ -97,6 +98,10 @@ TEST(Options, AreTaken) {
   EXPECT_EQ(options.ring_bytes, 8u << 20) << "a power of two";
   EXPECT_TRUE(options.keep_core && options.best_effort && options.verbose);
   EXPECT_EQ(options.sanitizers, Sanitizers::abort);
+  EXPECT_EQ(options.collector, CollectorChoice::ptrace);
+  EXPECT_EQ(parsed({"--collector", "bpf", "x"}).collector, CollectorChoice::bpf);
+  EXPECT_EQ(parsed({"--collector=auto", "x"}).collector, CollectorChoice::automatic);
+  EXPECT_EQ(parsed({"x"}).collector, CollectorChoice::automatic);
   EXPECT_EQ(options.user, "ci");
   EXPECT_EQ(parsed({"--leftovers=wait", "x"}).leftovers, LeftoverPolicy::wait);
   EXPECT_EQ(parsed({"--linger", "0s", "x"}).linger.count(), 0);
