@@ -141,26 +141,27 @@ void Tracer::take_events() {
     take(tid, status);
   }
   const Clock::time_point now = Clock::now();
-  for (auto& [pid, process] : processes_) {
-    if (process.death && now >= process.death->deadline) {
-      if (!process.death->told) {
-        process.death->awaited.clear();
-        end_when_all_came_by(process);
-      } else if (const pid_t held = std::exchange(process.death->held, 0); held != 0) {
-        is_answered_ = false;
-        std::ranges::replace(checked_, held, 0);
-        resume(held, PTRACE_CONT);
-      }
+  for (const pid_t pid : std::set<pid_t>(dying_)) {
+    Process& process = processes_.at(pid);
+    if (now < process.death->deadline) {
+      continue;
+    }
+    if (!process.death->told) {
+      process.death->awaited.clear();
+      end_when_all_came_by(process);
+    } else {
+      is_answered_ = false;
+      std::ranges::replace(checked_, process.death->held, 0);
+      let_go(process);
     }
   }
 }
 
 std::optional<Tracer::Clock::time_point> Tracer::deadline() const {
   std::optional<Clock::time_point> next;
-  for (const auto& [pid, process] : processes_) {
-    if (process.death && process.death->held != 0 && (!next || process.death->deadline < *next)) {
-      next = process.death->deadline;
-    }
+  for (const pid_t pid : dying_) {
+    const Clock::time_point its = processes_.at(pid).death->deadline;
+    next = std::min(next.value_or(its), its);
   }
   return next;
 }
@@ -582,6 +583,7 @@ void Tracer::begin_death(pid_t tid, Thread& thread, Process& process, int code,
     }
   }
   process.death = std::move(death);
+  dying_.insert(thread.pid);
   end_when_all_came_by(process);
 }
 
@@ -611,7 +613,7 @@ void Tracer::end_when_all_came_by(Process& process) {
     death.deadline = Clock::now() + kTimeForTaking;
   } else {
     checked_.push_back(0);
-    resume(std::exchange(death.held, 0), PTRACE_CONT);
+    let_go(process);
   }
 }
 
@@ -619,6 +621,11 @@ void Tracer::tell_end(Death& death) {
   death.train->send_regions();
   death.train->send_end(death.threads, death.exit_code, death.oom_killed);
   death.told = true;
+}
+
+void Tracer::let_go(Process& process) {
+  dying_.erase(static_cast<pid_t>(process.program->key.tgid));
+  resume(std::exchange(process.death->held, 0), PTRACE_CONT);
 }
 
 void Tracer::taken() {
@@ -633,10 +640,9 @@ void Tracer::taken() {
     return;
   }
   const auto process = processes_.find(thread->second.pid);
-  if (process != processes_.end() && process->second.death) {
-    process->second.death->held = 0;
+  if (process != processes_.end() && process->second.death && process->second.death->held == tid) {
+    let_go(process->second);
   }
-  resume(tid, PTRACE_CONT);
 }
 
 // The process is gone with its last thread; until then only that thread is.
@@ -654,6 +660,7 @@ void Tracer::take_end(pid_t tid, int status) {
   Process& process = found->second;
   if (process.death && process.death->held == tid) {  // by a second SIGKILL
     process.death->held = 0;
+    dying_.erase(pid);
     if (!process.death->told) {
       process.death->awaited.clear();
       tell_end(*process.death);
@@ -674,6 +681,7 @@ void Tracer::take_end(pid_t tid, int status) {
     dead_.erase(graves_.front());
     graves_.pop_front();
   }
+  dying_.erase(pid);
   processes_.erase(found);
 }
 

@@ -128,6 +128,7 @@ class Tracer {
   void come_by(pid_t tid, Process& process);
   void end_when_all_came_by(Process& process);
   void tell_end(Death& death);
+  void let_go(Process& process);
   bool stand_aside(pid_t tid, Process& process, const std::string& executable);
   void warn_of_lost_privilege(pid_t tid, const Process& process, const std::string& executable);
   void note_once(const std::string& kind, const std::string& text);
@@ -141,6 +142,7 @@ class Tracer {
   bool has_bpf_;
   std::map<pid_t, Thread> threads_;
   std::map<pid_t, Process> processes_;
+  std::set<pid_t> dying_;  // those of them of which a thread is held at its exit
   std::map<pid_t, std::shared_ptr<const Program>> dead_;  // the newest of them
   std::deque<pid_t> graves_;                              // their order
   std::set<std::pair<pid_t, uint64_t>> apart_;            // not traced by us: pid and start

@@ -74,8 +74,7 @@ TEST(BpfSource, ATracerIsToldWhenAllHasBeenTaken) {
   tracer.send(process_record());
   tracer.send(exit_record());
   tracer.send_text(ProbeMessage::check, "");
-  EXPECT_EQ(tracer.receive<PlainMessage>().header.type,
-            static_cast<uint16_t>(ProbeMessage::taken));
+  EXPECT_EQ(tracer.receive<PlainMessage>().header.type, static_cast<uint16_t>(ProbeMessage::taken));
   tracer.send_text(ProbeMessage::note, "it had no more rights");
   tracer.send_end(0);
   const Captured captured = source->finish();

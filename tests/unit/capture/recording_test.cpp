@@ -96,6 +96,18 @@ class RecordingTest : public testing::Test {
   std::string path_ = folder_.path() + "/recording";
 };
 
+TEST_F(RecordingTest, TheCollectorIsTheOneThatItCameToInTheEnd) {
+  Session session = sample_session();
+  Result<Recording> recording = Recording::create(path_, session, {});
+  ASSERT_TRUE(recording);
+  recording->append(ready() + end_of_run(0));
+  session.backend = "ptrace";
+  ASSERT_TRUE(recording->end(session, ""));
+  Result<RecordedSource> source = RecordedSource::open(path_);
+  ASSERT_TRUE(source);
+  EXPECT_EQ(source->finish().session.backend, "ptrace");
+}
+
 TEST_F(RecordingTest, TheRunComesBackAsItWas) {
   const Session was = sample_session();
   const auto [session, captured] = replayed(recorded(ready() + end_of_run(0), was));
