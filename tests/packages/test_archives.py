@@ -87,7 +87,6 @@ class Archives(unittest.TestCase):
             self.assertNotIn(".debug_info", headers.stdout)
 
     def test_programs_do_not_know_the_source_folder(self):
-        """Only those of a build without debug information: that is stripped, but its build-id is made of it."""
         for root in (self.prefix, self.folder / "deb" / "usr"):
             for name in PROGRAMS:
                 self.assertNotIn(str(harness.SOURCE).encode(), (root / name).read_bytes(), name)
@@ -96,6 +95,13 @@ class Archives(unittest.TestCase):
         for program in ("crashcrawler-run", "crashcrawler"):
             said = subprocess.run([self.prefix / "bin" / program, "--version"], capture_output=True, text=True, check=True)
             self.assertEqual(said.stdout, f"{program} {self.tarball.name.split('-')[1]}\n")
+
+    def test_cmake_installs_the_same_files(self):
+        prefix = self.folder / "installed"
+        command = ["cmake", "--install", harness.BUILD, "--prefix", prefix]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+        self.assertEqual(files, {*PROGRAMS, *SUPPORT})
 
     def test_what_the_deb_depends_on(self):
         """Names that Debian 12, Debian 13 and Ubuntu 24.04 all have: none with a version of fmt, spdlog or Capstone."""

@@ -1,4 +1,4 @@
-"""The tarball or the .deb in a minimal Debian that has nothing of ours.
+"""The tarball or the .deb in a minimal Debian or Ubuntu that has nothing of ours.
 
     test_root.py make SUITE ROOT
     test_root.py tarball|deb SUITE ROOT ARCHIVES PORTABLE_CRASH
