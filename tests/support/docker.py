@@ -45,7 +45,9 @@ class Engine:
         return self.docker("run", "--rm", "--network", "none", *options, image, *command, check=False)
 
     def import_base(self, root):
-        """BASE from the root folder of a Debian (tests/packages/in_root make)."""
+        """BASE from the root folder of a Debian (tests/packages/in_root make), unless it is there."""
+        if self.docker("image", "inspect", BASE, check=False).returncode == 0:
+            return
         tar = subprocess.Popen([*harness.privilege(), "tar", "-C", root, "--exclude=./proc/*", "--exclude=./sys/*", "-c", "."],
                                stdout=subprocess.PIPE)
         self.docker("import", "-", BASE, stdin=tar.stdout)
@@ -115,9 +117,11 @@ def start(archives, root):
 def stop():
     """Also after a `start` that failed."""
     if STARTED.exists():
-        engine = Engine(STARTED.read_text() or None)
-        engine.docker("image", "rm", "--force", IMAGE, check=False)
-        if STARTED.read_text():
+        ours = STARTED.read_text()
+        engine = Engine(ours or None)
+        engine.docker("image", "rm", "--force", IMAGE, *([] if ours else [BASE]), check=False)
+        engine.docker("image", "prune", "--force", "--filter", "label=crashcrawler.stage", check=False)
+        if ours:
             docker_engine("stop")
         STARTED.unlink()
 
