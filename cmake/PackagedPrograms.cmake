@@ -1,7 +1,8 @@
 # The same programs again, linked of the same object files and archives, so that nothing is compiled twice:
 #
 #   TARGET-static   for the tarball: no shared library at all, for systems that have none of ours, or older ones.
-#                   Position-independent, because compilers of today make all objects so
+#                   Position-independent, because compilers of today make all objects so. The linker warns of getpwnam,
+#                   initgroups and dlopen, which is_static_program() (runner/base/program_output.h) is there for
 #   TARGET-package  for the .deb: those libraries are shared that have the same name in Debian 12, Debian 13 and Ubuntu
 #                   24.04; fmt, spdlog and Capstone, which have not, are in it
 
