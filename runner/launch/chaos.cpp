@@ -62,7 +62,7 @@ class Dice {
 };
 
 void draw_stops(Dice& dice, ChaosSettings& settings) {
-  settings.go_us = static_cast<uint32_t>(dice.of_any_size(8, 128));
+  settings.go_us = static_cast<uint32_t>(dice.of_any_size(4, 64));
   settings.stop_us = static_cast<uint32_t>(dice.of_any_size(256, 2048));
 }
 
@@ -155,8 +155,12 @@ class Competitor {
     const cpu_set_t own = cpu_set(usable, settings.first_cpu + static_cast<size_t>(place_), 1);
     ::sched_setaffinity(0, sizeof own, &own);
     Dice dice(settings.seed + static_cast<uint64_t>(place_));
+    const uint64_t begun = now_us();
+    if (dice.chance(25)) {
+      leave_alone(number, dice.between(0, 20'000));
+    }
     while (is_current(number)) {
-      const uint64_t end = now_us() + dice.between(20'000, 200'000);
+      const uint64_t end = now_us() + dice.between(50'000, 300'000);
       while (is_current(number) && now_us() < end) {
         if (place_ == 0 && settings.cpus > 1 && dice.chance(10)) {
           move_a_thread(settings, dice, usable);
@@ -165,7 +169,9 @@ class Competitor {
         spin(number, dice.between(settings.stop_us / 2, settings.stop_us * 3 / 2));
       }
       if (is_current(number)) {
-        leave_alone(number, dice.between(20'000, 200'000));
+        // In proportion to what is over: short attempts are disturbed nearly all the time, long ones now and then, so that
+        // they do not become much longer.
+        leave_alone(number, 5'000 + (now_us() - begun) * dice.between(10, 100) / 100);
       }
     }
   }
@@ -182,7 +188,8 @@ class Competitor {
   }
 
   void leave_alone(uint32_t number, uint64_t us) {
-    const timespec time{0, static_cast<long>(us) * 1000};
+    const timespec time{static_cast<time_t>(us / 1'000'000),
+                        static_cast<long>(us % 1'000'000) * 1000};
     ::syscall(SYS_futex, &order_.number, FUTEX_WAIT, number, &time, nullptr, 0);
   }
 

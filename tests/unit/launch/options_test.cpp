@@ -105,6 +105,17 @@ TEST(Options, AreTaken) {
   EXPECT_EQ(options.user, "ci");
   EXPECT_EQ(parsed({"--leftovers=wait", "x"}).leftovers, LeftoverPolicy::wait);
   EXPECT_EQ(parsed({"--linger", "0s", "x"}).linger.count(), 0);
+  const RunOptions often =
+      parsed({"--until-crash", "--repeat", "300", "--for=10s", "--jobs=4", "--chaos=9", "--", "x"});
+  EXPECT_TRUE(often.repeats && often.attempts.until_crash);
+  EXPECT_EQ(often.attempts.most, 300);
+  EXPECT_EQ(often.attempts.duration, std::chrono::seconds(10));
+  EXPECT_EQ(often.attempts.jobs, 4);
+  EXPECT_EQ(often.attempts.chaos_seed, 9u);
+  const RunOptions disturbed = parsed({"--chaos", "--", "x"});
+  EXPECT_TRUE(disturbed.repeats && disturbed.attempts.chaos_seed);
+  EXPECT_EQ(disturbed.attempts.most, 1);
+  EXPECT_FALSE(parsed({"--", "x"}).repeats);
   const RunOptions timed = parsed({"--timeout", "600s", "--grace=0s", "x", "--timeout"});
   EXPECT_EQ(timed.timeout, std::chrono::minutes(10));
   EXPECT_EQ(timed.grace.count(), 0);
@@ -163,6 +174,11 @@ TEST(Options, MistakesAre125WithTheReasonAndTheUsage) {
       {{"--linger", "1.5s", "--", "x"}, "'1.5s' is no duration"},
       {{"--linger", "-1s", "--", "x"}, "'-1s' is no duration"},
       {{"--linger", "99999999999999s", "--", "x"}, "is no duration"},
+      {{"--repeat=0", "--", "x"}, "--repeat: '0' is no number from 1 to 1000000"},
+      {{"--jobs=2", "--", "x"}, "--jobs is for --repeat, --until-crash and --for"},
+      {{"--chaos=x", "--", "x"}, "--chaos: 'x' is no seed"},
+      {{"--repeat=2", "--record=f", "--", "x"}, "--record stores one run, not many"},
+      {{"--repeat=2", "--replay=f"}, "--replay runs no command, so there is nothing to repeat"},
       {{"--timeout=soon", "--", "x"}, "--timeout: 'soon' is no duration; write it as 500ms or 2s"},
       {{"--timeout", "0ms", "--", "x"}, "--timeout: '0ms' leaves the command no time"},
       {{"--timeout"}, "--timeout"},
