@@ -131,7 +131,8 @@ Result<int> repeat_pipeline(const RunOptions& options, Session session,
     bool crashed = false;
     if (source) {
       source->look([&](std::vector<RawCrash> crashes, const PinnedFiles& files, pid_t probe) {
-        crashed = has_unexpected(std::move(crashes), files, probe, session, attempts, rules, options);
+        crashed =
+            has_unexpected(std::move(crashes), files, probe, session, attempts, rules, options);
       });
     }
     return crashed;

@@ -111,8 +111,7 @@ Result<BpfSource> BpfSource::begin(UniqueFd socket, pid_t held, const CaptureOpt
                                    const Circumstances& circumstances, Recording& recording) {
   auto state = std::make_unique<State>(std::move(socket), circumstances, recording);
   state->assembler.keep_whole(options.alike);
-  const BeginMessage begin{
-      {},
+  const BeginMessage begin{{},
                            held,
                            options.crash_stack_bytes,
                            options.thread_stack_bytes,

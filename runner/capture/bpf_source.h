@@ -22,7 +22,7 @@ struct CaptureOptions {
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
   uint32_t ring_bytes = 16 << 20;
   bool delegate = false;  // the caller may make cgroups below that of the run
-  size_t alike = 0;  // so many crashes of one place are kept whole; 0: all
+  size_t alike = 0;       // so many crashes of one place are kept whole; 0: all
 };
 
 class BpfSource {

@@ -66,7 +66,7 @@ struct BeginMessage {
   uint32_t crash_stack_bytes;
   uint32_t thread_stack_bytes;
   uint32_t ring_bytes;  // power of two, a multiple of the page size
-  uint32_t delegate;  // 1: the cgroup becomes the property of the held process's user
+  uint32_t delegate;    // 1: the cgroup becomes the property of the held process's user
 };
 
 // A BEGIN beyond these is refused.

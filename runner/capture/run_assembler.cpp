@@ -12,14 +12,15 @@ namespace crashcrawler {
 
 RunAssembler::RunAssembler(const Circumstances& circumstances)
     : mounts_before_(mounts_now()),
-      assembler_([this](RawCrash& crash) {
-                   if (alike_.is_wanted_whole(crash)) {
-                     pin_files(crash, captured_.files, mounts_before_);
-                   } else {
-                     abridge(crash);
-                   }
-                 },
-                 circumstances.boot_to_wall) {
+      assembler_(
+          [this](RawCrash& crash) {
+            if (alike_.is_wanted_whole(crash)) {
+              pin_files(crash, captured_.files, mounts_before_);
+            } else {
+              abridge(crash);
+            }
+          },
+          circumstances.boot_to_wall) {
   captured_.wrapper_pid = circumstances.wrapper_pid;
 }
 

@@ -237,7 +237,7 @@ class Server {
         if (!stopped) {
           running_.erase(attempt);
         }
-        say(stopped                        ? AttemptEvent::Kind::stopped
+        say(stopped                      ? AttemptEvent::Kind::stopped
             : info.si_code == CLD_EXITED ? AttemptEvent::Kind::exited
                                          : AttemptEvent::Kind::killed,
             number, info.si_pid, info.si_status);

@@ -128,9 +128,7 @@ class Attempts {
     }
   }
 
-  bool is_time_over() const {
-    return plan_.duration && Clock::now() >= began_ + *plan_.duration;
-  }
+  bool is_time_over() const { return plan_.duration && Clock::now() >= began_ + *plan_.duration; }
 
   bool may_start() {
     if (stopping_ || running_.size() >= static_cast<size_t>(plan_.jobs)) {
@@ -211,9 +209,8 @@ class Attempts {
     } else if (const Result<ProcessTree> all = ProcessTree::watch(supervision_.cgroup)) {
       pids = all->pids();
     }
-    std::erase_if(pids, [this](pid_t pid) {
-      return pid == server_.pid() || left_over_.contains(pid);
-    });
+    std::erase_if(pids,
+                  [this](pid_t pid) { return pid == server_.pid() || left_over_.contains(pid); });
     return pids;
   }
 
@@ -274,9 +271,9 @@ class Attempts {
       case AttemptEvent::Kind::not_started: {
         const int status = event.status == ENOENT ? kNotFound : kNotExecutable;
         if (running.attempt.number == 1) {
-          return Error{"cannot execute " + command_.arguments.front() + ": " +
-                           std::strerror(event.status),
-                       status};
+          return Error{
+              "cannot execute " + command_.arguments.front() + ": " + std::strerror(event.status),
+              status};
         }
         running.attempt.exit_code = status;
         end(running);
@@ -333,7 +330,8 @@ class Attempts {
   }
 
   void take_signal(int signal, bool from_terminal) {
-    const bool ends = signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
+    const bool ends =
+        signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
     if (ends) {
       stop(EndedBy::interrupt);
       outcome_.interrupted_by = outcome_.interrupted_by != 0 ? outcome_.interrupted_by : signal;
@@ -439,8 +437,9 @@ class Attempts {
         outcome_.leftovers.push_back(std::move(process));
       } else if (!too_many_left_over_) {
         too_many_left_over_ = true;
-        outcome_.soft_errors.push_back("more than " + std::to_string(kMostLeftovers) +
-                                       " processes outlived their attempts; the others are not listed");
+        outcome_.soft_errors.push_back(
+            "more than " + std::to_string(kMostLeftovers) +
+            " processes outlived their attempts; the others are not listed");
       }
     }
   }

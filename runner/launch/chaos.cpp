@@ -62,8 +62,8 @@ class Dice {
 };
 
 void draw_stops(Dice& dice, ChaosSettings& settings) {
-  settings.go_us = static_cast<uint32_t>(dice.of_any_size(4, 64));
-  settings.stop_us = static_cast<uint32_t>(dice.of_any_size(256, 2048));
+  settings.go_us = static_cast<uint32_t>(dice.of_any_size(8, 64));
+  settings.stop_us = static_cast<uint32_t>(dice.of_any_size(256, 1024));
 }
 
 std::vector<int> usable_cpu_numbers() {
@@ -145,8 +145,8 @@ class Competitor {
 
   void compete(uint32_t number) {
     const ChaosSettings settings = order_.settings;
-    const bool wanted = settings.go_us > 0 && place_ < settings.cpus &&
-                        (place_ == 0 || !settings.stop_one_cpu);
+    const bool wanted =
+        settings.go_us > 0 && place_ < settings.cpus && (place_ == 0 || !settings.stop_one_cpu);
     if (!wanted) {
       wait_while(order_.number, number);
       return;
@@ -160,7 +160,7 @@ class Competitor {
       leave_alone(number, dice.between(0, 20'000));
     }
     while (is_current(number)) {
-      const uint64_t end = now_us() + dice.between(50'000, 300'000);
+      const uint64_t end = now_us() + dice.between(200'000, 1'000'000);
       while (is_current(number) && now_us() < end) {
         if (place_ == 0 && settings.cpus > 1 && dice.chance(10)) {
           move_a_thread(settings, dice, usable);
@@ -210,9 +210,10 @@ class Competitor {
     }
     const bool everywhere = dice.chance(33);
     const cpu_set_t set =
-        everywhere ? cpu_set(usable, settings.first_cpu, settings.cpus)
-                   : cpu_set(usable,
-                             settings.first_cpu + dice.below(static_cast<uint64_t>(settings.cpus)), 1);
+        everywhere
+            ? cpu_set(usable, settings.first_cpu, settings.cpus)
+            : cpu_set(usable, settings.first_cpu + dice.below(static_cast<uint64_t>(settings.cpus)),
+                      1);
     ::sched_setaffinity(threads[dice.below(threads.size())], sizeof set, &set);
   }
 
@@ -221,8 +222,9 @@ class Competitor {
   std::vector<int> all_ = usable_cpu_numbers();
 };
 
-// A short slice lets it preempt sooner (since Linux 6.12; struct sched_attr is in sched_setattr(2)).
-void ask_for_short_slices() {
+// A competitor is to run the moment it wakes up, also where the machine has other work: by a high priority, if we may have
+// one (root, RLIMIT_NICE), and by a short slice (since Linux 6.12; struct sched_attr is in sched_setattr(2)).
+void ask_for_precedence() {
   struct {
     uint32_t size, policy;
     uint64_t flags;
@@ -232,8 +234,11 @@ void ask_for_short_slices() {
   } attributes{};
   attributes.size = sizeof attributes;
   attributes.runtime = 100'000;  // ns, the least there is
-  attributes.nice = ::getpriority(PRIO_PROCESS, 0);
-  ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+  attributes.nice = -20;
+  if (::syscall(SYS_sched_setattr, 0, &attributes, 0) != 0) {
+    attributes.nice = ::getpriority(PRIO_PROCESS, 0);
+    ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+  }
 }
 
 }  // namespace
@@ -375,7 +380,7 @@ Result<Competitors> Competitors::start(int jobs) {
         close_own_descriptors(-1);
         ::prctl(PR_SET_NAME, "chaos");
         ::prctl(PR_SET_TIMERSLACK, 1ul);
-        ask_for_short_slices();
+        ask_for_precedence();
         Competitor(state->orders[job], place).run();
       }
       state->processes.push_back(pid);

@@ -22,7 +22,7 @@ namespace crashcrawler {
 
 // What this machine has to disturb with.
 struct ChaosMeans {
-  int cpus = 1;  // that we may use
+  int cpus = 1;                     // that we may use
   bool memory = false, io = false;  // controllers that the cgroups of attempts have
 };
 

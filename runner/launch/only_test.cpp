@@ -50,8 +50,8 @@ bool is_pytest(const Command& command) {
 // Options of pytest (and its most common plugins) that take the next word, which may be the name of a file.
 bool takes_a_word(const std::string& option) {
   static const std::set<std::string> kOptions = {
-      "-c", "-k",        "-m",           "-n",         "-o",       "-p",
-      "-W", "--rootdir", "--confcutdir", "--basetemp", "--ignore", "--junitxml", "--junit-xml"};
+      "-c",        "-k",           "-m",         "-n",       "-o",         "-p",         "-W",
+      "--rootdir", "--confcutdir", "--basetemp", "--ignore", "--junitxml", "--junit-xml"};
   return kOptions.contains(option);
 }
 
@@ -75,7 +75,10 @@ bool is_googletest(const std::string& executable) {
     return false;
   }
   const Result<std::string> bytes = read_file(executable, kLargestProgram);
-  return bytes && bytes->starts_with("\x7f" "ELF") &&
+  return bytes &&
+         bytes->starts_with(
+             "\x7f"
+             "ELF") &&
          (bytes->find("gtest_list_tests") != std::string::npos ||
           bytes->find("libgtest.so") != std::string::npos);
 }
@@ -106,9 +109,10 @@ Result<void> run_only(const std::string& test, const std::string& executable, Co
     command.arguments.push_back("--gtest_filter=" + test);
     return {};
   }
-  return refuse("the command " + command.arguments.front() +
-                " is neither ctest, nor pytest, nor a GoogleTest program; give it the option of its "
-                "own that selects a test");
+  return refuse(
+      "the command " + command.arguments.front() +
+      " is neither ctest, nor pytest, nor a GoogleTest program; give it the option of its "
+      "own that selects a test");
 }
 
 }  // namespace crashcrawler

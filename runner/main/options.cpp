@@ -130,7 +130,8 @@ uint64_t parse_seed(const std::string& text) {
   }
   const std::optional<Number> number = number_with_unit(text);
   if (!number || !number->unit.empty()) {
-    throw CLI::ValidationError("'" + text + "' is no seed; it is the number that a run has printed");
+    throw CLI::ValidationError("'" + text +
+                               "' is no seed; it is the number that a run has printed");
   }
   return number->value;
 }
@@ -158,7 +159,8 @@ void declare_attempt_options(CLI::App& app, RunOptions& options) {
              throw CLI::ValidationError("--chaos", error.what());
            }
          },
-         "Disturb each run in another way, by priorities, processors, stops of threads and more, so that races "
+         "Disturb each run in another way, by priorities, processors, stops of threads and more, "
+         "so that races "
          "show; --chaos=SEED does what the run did that has printed SEED")
       ->type_name("[=SEED]")
       ->expected(0, 1)

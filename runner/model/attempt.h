@@ -21,14 +21,15 @@ struct ChaosSettings {
   uint64_t seed = 0;                // of this attempt's random times
   bool randomize_addresses = true;  // false: ADDR_NO_RANDOMIZE (personality(2))
   Priority priority = Priority::normal;
-  int nice = 0;                     // 0 to 19
-  int cpus = 0;                     // it may use so many; 0: all that we may
-  uint32_t first_cpu = 0;           // the place of the first of them among those that we may use
-  uint32_t go_us = 0, stop_us = 0;  // it runs and is kept waiting for about so long by turns; 0: never
-  bool stop_one_cpu = false;        // only on the first of its processors
-  uint32_t timer_slack_us = 0;      // 0: as it was (PR_SET_TIMERSLACK, prctl(2))
-  uint32_t malloc_perturb = 0;      // 0: MALLOC_PERTURB_ is left alone (mallopt(3))
-  uint64_t memory_high = 0;         // bytes; 0: none (cgroup-v2.rst), as where there is no such controller
+  int nice = 0;            // 0 to 19
+  int cpus = 0;            // it may use so many; 0: all that we may
+  uint32_t first_cpu = 0;  // the place of the first of them among those that we may use
+  uint32_t go_us = 0,
+           stop_us = 0;         // it runs and is kept waiting for about so long by turns; 0: never
+  bool stop_one_cpu = false;    // only on the first of its processors
+  uint32_t timer_slack_us = 0;  // 0: as it was (PR_SET_TIMERSLACK, prctl(2))
+  uint32_t malloc_perturb = 0;  // 0: MALLOC_PERTURB_ is left alone (mallopt(3))
+  uint64_t memory_high = 0;  // bytes; 0: none (cgroup-v2.rst), as where there is no such controller
   uint64_t io_bytes_per_second = 0;
 };
 
@@ -54,7 +55,7 @@ enum class EndedBy { number, crash, time, interrupt };
 
 struct Repetition {
   int jobs = 1;
-  std::optional<uint64_t> seed;   // of --chaos
+  std::optional<uint64_t> seed;  // of --chaos
   EndedBy ended_by = EndedBy::number;
   std::vector<Attempt> attempts;  // by number
   std::vector<FurtherCrash> further;

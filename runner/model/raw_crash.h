@@ -165,8 +165,10 @@ struct RawCrash {
   std::optional<Sender> sender;
   bool oom_killed = false;  // chosen by the kernel as the victim of memory shortage
 
-  int attempt = 0;    // of a command that is run many times; 0: it is not, or which of them is not known
-  std::string place;  // executable, signal and instruction: the same for crashes that are probably the same; may be empty
+  int attempt =
+      0;  // of a command that is run many times; 0: it is not, or which of them is not known
+  std::string
+      place;  // executable, signal and instruction: the same for crashes that are probably the same; may be empty
   bool abridged = false;  // one of too many at its place: stacks, memory and mappings were dropped
 
   uint64_t lost_records = 0;

@@ -33,7 +33,8 @@ struct Session {
   std::vector<CrashReport> crashes;  // in the order of death
   std::vector<RunnerTests> runner_tests;
   uint64_t crashes_without_core = 0;  // although cores were wanted
-  std::optional<Repetition> repetition;  // --repeat and its like: `outcome` is that of them together
+  std::optional<Repetition>
+      repetition;  // --repeat and its like: `outcome` is that of them together
   std::vector<std::string> soft_errors;
 };
 

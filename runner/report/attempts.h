@@ -28,7 +28,7 @@ struct AttemptCounts {
   size_t all = 0, passed = 0, failed = 0, crashed = 0;  // failed: without a crash
   size_t interrupted = 0;                               // not among `all`: they could not end
   std::vector<SignatureCount> signatures;               // of unexpected crashes
-  size_t not_kept = 0;      // crashes of which there is no report of their own
+  size_t not_kept = 0;         // crashes of which there is no report of their own
   size_t without_attempt = 0;  // unexpected crashes of which the attempt is not known
 };
 
@@ -39,6 +39,7 @@ AttemptCounts count_attempts(const Session& session);
 std::string share_in_words(size_t hits, size_t all);
 
 // Whether the test that the crash is in, or without one the whole command, ended well in another attempt.
-bool passed_elsewhere(const DistinctCrash& crash, const AttemptCounts& counts, const Session& session);
+bool passed_elsewhere(const DistinctCrash& crash, const AttemptCounts& counts,
+                      const Session& session);
 
 }  // namespace crashcrawler

@@ -422,9 +422,8 @@ std::string crash_json(const CrashReport& report, const Session& session) {
   json["id"] = report.id;
   json["timestamp"] = iso_time(report.raw.time);
   put_positive(json, "attempt", report.raw.attempt);
-  if (const Attempt* attempt = session.repetition
-                                   ? find_attempt(*session.repetition, report.raw.attempt)
-                                   : nullptr) {
+  if (const Attempt* attempt =
+          session.repetition ? find_attempt(*session.repetition, report.raw.attempt) : nullptr) {
     put(json, "chaos", chaos_json(*session.repetition, *attempt));
   }
   json["status"] = is_complete(report) ? "OK" : "TRUNCATED";

@@ -58,7 +58,8 @@ struct Entry {
       output;            // type empty: passed
   bool skipped = false;  // then type and message say why
   bool flaky = false;    // an attempt passed: all that went wrong is in `attempts`
-  std::vector<JunitError> attempts;  // that crashed; of a case that never passed those after the first
+  std::vector<JunitError>
+      attempts;  // that crashed; of a case that never passed those after the first
 };
 
 std::string crash_name(const CrashReport& crash) {
@@ -226,12 +227,12 @@ void tell_attempts(Entry& test, const DistinctCrash& crash, const AttemptCounts&
   for (size_t i = test.flaky ? 0 : 1; i < crash.reports.size() && test.attempts.size() < kAttempts;
        ++i) {
     JunitError error = error_of(*crash.reports[i], 1, session, directory);
-    error.body = fmt::format("{}\nattempt {} of {}\n", error.message, crash.reports[i]->raw.attempt,
-                             session.repetition->attempts.size()) +
-                 (test.attempts.empty() ? error.body.substr(error.message.size() + 1)
-                                        : "full report: " +
-                                              report_path(*crash.reports[i], session, directory) +
-                                              ".txt\n");
+    error.body =
+        fmt::format("{}\nattempt {} of {}\n", error.message, crash.reports[i]->raw.attempt,
+                    session.repetition->attempts.size()) +
+        (test.attempts.empty()
+             ? error.body.substr(error.message.size() + 1)
+             : "full report: " + report_path(*crash.reports[i], session, directory) + ".txt\n");
     test.attempts.push_back(std::move(error));
   }
 }

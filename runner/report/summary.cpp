@@ -213,8 +213,7 @@ TextLines attempt_lines(const Session& session) {
   const Repetition& repetition = *session.repetition;
   const AttemptCounts counts = count_attempts(session);
   TextLines lines{counted(counts.all, "attempt", "attempts") + " in " +
-                  duration_in_words(session.outcome.duration) +
-                  why_ended(repetition.ended_by) +
+                  duration_in_words(session.outcome.duration) + why_ended(repetition.ended_by) +
                   (repetition.seed ? fmt::format("; --chaos={}", *repetition.seed) : "")};
   lines.push_back("passed: " + share_in_words(counts.passed, counts.all));
   if (counts.failed > 0) {

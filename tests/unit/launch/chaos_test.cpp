@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
-#include <unistd.h>
 
 namespace crashcrawler {
 namespace {
@@ -21,7 +21,8 @@ TEST(Chaos, FollowsFromSeedAndNumber) {
   const ChaosMeans means{4, true, true};
   std::set<uint64_t> seeds;
   for (int number = 1; number <= 200; ++number) {
-    const ChaosSettings one = chaos_settings(7, number, means), two = chaos_settings(7, number, means);
+    const ChaosSettings one = chaos_settings(7, number, means),
+                        two = chaos_settings(7, number, means);
     EXPECT_EQ(one.seed, two.seed);
     EXPECT_EQ(one.go_us, two.go_us);
     EXPECT_EQ(one.priority, two.priority);
@@ -49,10 +50,10 @@ TEST(Chaos, KeepsToItsBounds) {
     EXPECT_EQ(settings.io_bytes_per_second, 0u) << "there is no such controller";
     EXPECT_EQ(settings.go_us > 0, settings.stop_us > 0);
     if (settings.go_us > 0) {
-      EXPECT_GE(settings.go_us, 4u);
+      EXPECT_GE(settings.go_us, 8u);
       EXPECT_LE(settings.go_us, 64u);
       EXPECT_GE(settings.stop_us, 256u);
-      EXPECT_LE(settings.stop_us, 2048u);
+      EXPECT_LE(settings.stop_us, 1024u);
       EXPECT_GT(settings.cpus, 0);
     }
     if (settings.memory_high > 0) {
