@@ -126,7 +126,9 @@ Result<int> run_pipeline(const RunOptions& options) {
   }
   Result<BpfSource> source = collector.begin(command->pid(), options, circumstances, *recording);
   if (!source && !options.best_effort) {
-    return source.error().in("crashes cannot be captured, so the command was not started");
+    return Error{
+        source.error().in("crashes cannot be captured, so the command was not started").message +
+        "; `crashcrawler doctor` says what is missing"};
   }
   session.backend = collector.backend();
   spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
