@@ -10,6 +10,7 @@
 
 #include "runner/base/result.h"
 #include "runner/base/unique_fd.h"
+#include "runner/main/doctor_command.h"
 #include "runner/report/text.h"
 #include "runner/results/result_folder.h"
 #include "runner/unwind/elf_image.h"
@@ -26,6 +27,7 @@ struct Options {
   std::string sysroot, executable;
   bool print = false;
   std::vector<std::string> gdb_arguments;
+  DoctorOptions doctor;
 };
 
 Error not_there(const Error& error) {
@@ -144,12 +146,37 @@ Result<void> start_gdb(const Options& options) {
   return Error{errno_error("cannot start gdb").message + "; install it, or see --print", kNoGdb};
 }
 
+void declare_doctor(CLI::App& app, DoctorOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Say what crashcrawler-run can capture here, and what it is short of");
+  command->add_flag("--json", options.json, "For programs, by docs/doctor.schema.json");
+  command
+      ->add_option("--output-dir", options.output_directory,
+                   "Where the reports are to go (default: crashcrawler-out)")
+      ->type_name("DIR");
+  command
+      ->add_option(
+          "--for", options.place,
+          "The place whose words mend it: docker, podman, kubernetes, github, gitlab, plain "
+          "(default: where this is)")
+      ->type_name("PLACE")
+      ->check(CLI::IsMember({"docker", "podman", "kubernetes", "github", "gitlab", "plain"}));
+  command->add_flag("--die", options.die)->group("");
+  command->footer(
+      "A process that dies on purpose is captured, as crashcrawler-run would.\n"
+      "Exit status: 0 full capture: BPF, in a cgroup, and every check is ok; 1 crashes are "
+      "captured, but\n"
+      "something is limited or missing; 2 nothing is captured, or crashcrawler-run would not start "
+      "the command.");
+}
+
 void declare_options(CLI::App& app, Options& options) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "crashcrawler " CRASHCRAWLER_VERSION);
   app.footer(
       "Exit status: 0; 1 when what was asked for is not there or not to be trusted; 2 for a wrong "
-      "command line;\n127 when gdb cannot be started; else that of gdb.");
+      "command line;\n127 when gdb cannot be started; else that of gdb. See also doctor --help.");
+  declare_doctor(app, options.doctor);
 
   CLI::App* show_command =
       app.add_subcommand("show", "Print a crash, or, without an ID, the list of crashes");
@@ -187,6 +214,9 @@ Result<int> run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageError;
+  }
+  if (app.got_subcommand("doctor")) {
+    return doctor(options.doctor);
   }
   const Result<void> done = app.got_subcommand("show") ? show(options) : start_gdb(options);
   if (!done) {

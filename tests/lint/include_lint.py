@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "base": (),
     "model": ("base",),
     "results": ("model", "base"),
+    "doctor": ("model", "base"),
     **{stage: ("model", "base") for stage in STAGES},
 }
 
