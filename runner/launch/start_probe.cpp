@@ -151,8 +151,10 @@ Result<ProbeProcess> start_probe(const std::string& path) {
                   bp::posix::fd.bind(STDOUT_FILENO, output.get()),
                   bp::posix::fd.bind(STDERR_FILENO, output.get()), ProbeGroup(), failure);
   child.detach();
-  if (failure) {
-    return Error{"cannot start " + words->front() + ": " + failure.message()};
+  if (failure ||
+      child.id() <= 0) {  // where Boost cannot make its own pipe there is no child, and no failure
+    return Error{"cannot start " + words->front() + ": " +
+                 (failure ? failure.message() : "too few file descriptors (ulimit -n)")};
   }
   probe.pid = child.id();
   return probe;
