@@ -13,10 +13,6 @@ namespace crashcrawler {
 namespace {
 
 constexpr const char* kTypes = "/sys/kernel/btf/vmlinux";
-constexpr const char* kCost =
-    "crashes are captured by ptrace(2) at best: slower, and debuggers, strace, setuid programs and "
-    "LeakSanitizer do "
-    "not work in the run";
 
 Finding good(const std::string& found) {
   return {.part = Part::bpf, .found = found};
@@ -26,13 +22,14 @@ Finding bad(const std::string& found, std::vector<Need> needs, const std::string
   return {.state = State::missing,
           .part = Part::bpf,
           .found = found,
-          .cost = kCost,
+          .cost = kCostOfPtrace,
           .needs = std::move(needs),
           .advice = advice};
 }
 
-Finding unknown(const std::string& found) {
-  return {.state = State::limited, .part = Part::bpf, .found = found, .cost = "see there"};
+// `where`: the check that tells why.
+Finding unknown(const std::string& found, const std::string& where) {
+  return {.state = State::limited, .part = Part::bpf, .found = found, .cost = "see " + where};
 }
 
 bool has_ambient_capabilities(const World& world) {
@@ -64,6 +61,9 @@ bool is_btf(const std::string& bytes) {
 }  // namespace
 
 Finding check_probe(const World& world) {
+  if (world.probe.empty() && world.status_field("Pid").empty()) {
+    return unknown("cannot be told without /proc", "proc");
+  }
   if (world.probe.empty()) {
     return bad(world.why_no_probe, {}, "install crashcrawler-probe with crashcrawler-run");
   }
@@ -101,7 +101,7 @@ Finding check_capabilities(const World& world) {
   const char* field = world.user == 0 ? "CapEff" : "CapBnd";
   const std::string text = world.status_field(field);
   if (text.empty()) {
-    return unknown("cannot be told without /proc");
+    return unknown("cannot be told without /proc", "proc");
   }
   const uint64_t mask = std::strtoull(text.c_str(), nullptr, 16);
   const auto has = [mask](int capability) { return (mask >> capability & 1) != 0; };
@@ -124,7 +124,7 @@ Finding check_user_namespace(const World& world) {
   const std::string map = world.text_of("/proc/self/uid_map");
   unsigned long inside = 0, outside = 0, count = 0;
   if (std::sscanf(map.c_str(), "%lu %lu %lu", &inside, &outside, &count) != 3) {
-    return unknown("cannot be told without /proc");
+    return unknown("cannot be told without /proc", "proc");
   }
   // user_namespaces(7): the map of the first one
   if (inside == 0 && outside == 0 && count == 4294967295) {
@@ -182,7 +182,7 @@ Finding check_types(const World& world) {
 Finding check_kernel(const World& world) {
   const std::string types = world.text_of(kTypes);
   if (!is_btf(types)) {
-    return unknown("cannot be told without the kernel's types");
+    return unknown("cannot be told without the kernel's types", "types");
   }
   for (const char* needed : {"bpf_task_pt_regs", "btf_trace_signal_deliver"}) {
     if (!knows(types, needed)) {

@@ -83,7 +83,14 @@ std::string c_library(const World& world) {
 
 Finding check_cgroup(const World& world) {
   std::string reasons;
-  for (const Mount& mount : mounts_of(world.text_of("/proc/self/mountinfo"))) {
+  const std::string mounts = world.text_of("/proc/self/mountinfo");
+  if (mounts.empty()) {
+    return {.state = State::limited,
+            .part = Part::cgroup,
+            .found = "cannot be told without /proc",
+            .cost = "see proc"};
+  }
+  for (const Mount& mount : mounts_of(mounts)) {
     if (mount.type != "cgroup2") {
       continue;
     }

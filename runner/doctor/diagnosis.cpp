@@ -61,7 +61,7 @@ Finding told_by(const Trials& trials) {
   if (!trials.bpf.captured) {
     finding.state = State::limited;
     finding.found += "; by BPF not: " + first_line(trials.bpf.error);
-    finding.cost = "see above";
+    finding.cost = kCostOfPtrace;
   }
   for (const std::string& degraded :
        trials.bpf.captured ? trial.degraded : std::vector<std::string>()) {

@@ -31,6 +31,12 @@ enum class Need {
   core_limit,          // RLIMIT_CORE of at least 1
 };
 
+// What it costs to have no BPF.
+inline constexpr const char* kCostOfPtrace =
+    "crashes are captured by ptrace(2) at best: slower, and debuggers, strace, setuid programs and "
+    "LeakSanitizer do "
+    "not work in the run";
+
 struct Finding {
   std::string check;  // its name in kChecks
   State state = State::ok;

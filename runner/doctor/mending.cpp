@@ -146,7 +146,7 @@ Words plain_lines(const std::set<Need>& needs, const World& world) {
   }
   if (needs.contains(Need::sudo_rule)) {
     commands.push_back(
-        fmt::format("echo '{} ALL=(root) NOPASSWD: {}' | sudo tee /etc/sudoers.d/crashcrawler",
+        fmt::format("echo '{} ALL=(root) NOPASSWD: {}' | sudo tee /etc/sudoers.d/zz-crashcrawler",
                     world.user_name, world.probe));
   }
   Words lines;
