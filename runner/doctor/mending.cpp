@@ -35,6 +35,7 @@ ContainerOptions options_for(const std::set<Need>& needs) {
   return options;
 }
 
+// All that full capture takes, also what is there already: the line replaces the one that started this container.
 // `podman`: its unprivileged containers have a cgroup2 of their own, which only has to be unmasked (podman-run(1)).
 Words engine_words(const ContainerOptions& options, bool podman) {
   Words words;
@@ -42,17 +43,15 @@ Words engine_words(const ContainerOptions& options, bool podman) {
     words.insert(words.end(), more.begin(), more.end());
   };
   if (options.root_user) {
-    add({"--user", "root"});
+    add({"--user", "0"});  // an image may have no names
   }
-  if (options.capabilities) {
-    add({"--cap-add", "BPF", "--cap-add", "PERFMON"});
-  }
+  add({"--cap-add", "BPF", "--cap-add", "PERFMON"});
   if (options.first_user_namespace) {
     add({"--userns", "host"});
   }
-  if (options.cgroup && podman) {
+  if (podman) {
     add({"--security-opt", "unmask=/sys/fs/cgroup"});
-  } else if (options.cgroup) {
+  } else {
     add({"--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"});
   }
   if (options.unfiltered) {
@@ -182,7 +181,7 @@ Words gitlab_lines(const ContainerOptions& options) {
     lines.push_back("privileged = true");
   }
   if (options.root_user) {
-    lines.push_back("user = \"root\"");
+    lines.push_back("user = \"0\"");
   }
   return lines;
 }

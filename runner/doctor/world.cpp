@@ -137,7 +137,6 @@ Answer ask(const std::vector<std::string>& command) {
       answer.words.append(piece, static_cast<size_t>(got));
     }
   }
-  answer.started = child > 0;
   answer.status = child > 0 ? wait_for(child) : 127;
   return answer;
 }

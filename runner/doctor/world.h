@@ -15,8 +15,7 @@ namespace crashcrawler {
 
 // What a command said and how it ended.
 struct Answer {
-  bool started = false;
-  int status = 0;  // of exit(3); 128+N for signal N
+  int status = 0;  // of exit(3); 128+N for signal N; 127: it could not be started
   std::string words;
 };
 

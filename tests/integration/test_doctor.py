@@ -321,7 +321,7 @@ class AsUser(Doctor):
                 said = self.expect(self.in_mount_namespace(rule) + AS_USER, LIMITED, "ptrace",
                                    {"privilege": "missing", "trial": "limited"})
                 self.assertIn("a password is required", json.dumps(said["checks"]))
-                self.assertIn("--user root --cap-add BPF", self.only_line(said, "docker"))
+                self.assertIn("--user 0 --cap-add BPF", self.only_line(said, "docker"))
                 line = self.expect_mended(rule, said, by_user=AS_USER)
                 self.assertIn("sudo tee /etc/sudoers.d/zz-crashcrawler", line)
 
@@ -343,7 +343,7 @@ class AsUser(Doctor):
                            {"privilege": "missing", "trial": "limited"})
         self.assertEqual(said["lines"]["plain"], [])
         self.assertIn("NoNewPrivileges", "\n".join(said["advice"]))
-        self.assertIn("--user root", self.only_line(said, "docker"))
+        self.assertIn("--user 0", self.only_line(said, "docker"))
 
     def test_bounding_set(self):
         """sudo works, but root would not have what BPF needs."""
