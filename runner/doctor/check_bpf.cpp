@@ -143,8 +143,9 @@ Finding check_bpf(const World& world) {
   const bool filtered = world.status_field("Seccomp") == "2";
   // The filters of container engines let it through when they give the capability.
   if (filtered && check_capabilities(world).state == State::missing) {
-    return bad("bpf(2) is refused by a filter (seccomp), as container engines have it without CAP_BPF",
-               {Need::capabilities}, "start it without the filter (systemd: SystemCallFilter=)");
+    return bad(
+        "bpf(2) is refused by a filter (seccomp), as container engines have it without CAP_BPF",
+        {Need::capabilities}, "start it without the filter (systemd: SystemCallFilter=)");
   }
   if (filtered) {
     return bad(fmt::format("bpf(2) is refused by a filter (seccomp): {}", std::strerror(error)),

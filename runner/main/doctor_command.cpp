@@ -122,9 +122,9 @@ int doctor(const DoctorOptions& options) {
   if (options.die) {
     die_on_purpose();
   }
-  block_supervised_signals();
   const World world = world_for(options);
   std::vector<Finding> findings = run_checks(world);
+  block_supervised_signals();  // not before: what the checks start would inherit it
   const Trials trials = try_collectors();
   const Diagnosis diagnosis =
       diagnose(world, place_of(options, world), std::move(findings), trials);

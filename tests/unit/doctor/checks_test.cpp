@@ -96,7 +96,8 @@ TEST(Checks, WhyTheTypesAreNotSeen) {
   sample.put(kTypes, "");
   EXPECT_THAT(check_types(sample.world).advice, HasSubstr("CONFIG_DEBUG_INFO_BTF"));
   EXPECT_THAT(check_types(sample.world).needs, IsEmpty());
-  sample.put("/proc/self/mountinfo", "30 23 0:5 /null /sys/kernel/btf/vmlinux rw - devtmpfs udev rw\n");
+  sample.put("/proc/self/mountinfo",
+             "30 23 0:5 /null /sys/kernel/btf/vmlinux rw - devtmpfs udev rw\n");
   EXPECT_THAT(check_types(sample.world).needs, ElementsAre(Need::types));
   EXPECT_EQ(hiding_mount(sample.world, kTypes), kTypes);
   sample.take_away("/sys/kernel");
@@ -109,9 +110,11 @@ TEST(Checks, WhatAnOldKernelLacks) {
   EXPECT_THAT(check_kernel(sample.world).found, HasSubstr("bpf_task_pt_regs"));
   sample.put(kTypes, SampleWorld::types({"btf_trace_signal_deliver", "bpf_task_pt_regs"}));
   EXPECT_EQ(check_kernel(sample.world).state, State::missing);
-  sample.put(kTypes, SampleWorld::types({"btf_trace_signal_deliver", "bpf_task_pt_regs_", "maple_arange_64"}));
+  sample.put(kTypes, SampleWorld::types(
+                         {"btf_trace_signal_deliver", "bpf_task_pt_regs_", "maple_arange_64"}));
   EXPECT_EQ(check_kernel(sample.world).state, State::missing);
-  sample.put(kTypes, SampleWorld::types({"btf_trace_signal_deliver", "bpf_task_pt_regs", "maple_arange_64"}));
+  sample.put(kTypes, SampleWorld::types(
+                         {"btf_trace_signal_deliver", "bpf_task_pt_regs", "maple_arange_64"}));
   EXPECT_EQ(check_kernel(sample.world).state, State::ok);
 }
 
@@ -143,7 +146,8 @@ TEST(Checks, PtraceScope) {
 TEST(Checks, Proc) {
   SampleWorld sample;
   for (const char* shown : {"hidepid=0", "hidepid=off"}) {
-    sample.put("/proc/self/mountinfo", std::string("22 1 0:21 / /proc rw - proc proc rw,") + shown + "\n");
+    sample.put("/proc/self/mountinfo",
+               std::string("22 1 0:21 / /proc rw - proc proc rw,") + shown + "\n");
     EXPECT_EQ(check_proc(sample.world).state, State::ok) << shown;
   }
   sample.put("/proc/self/mountinfo", "22 1 0:21 / /proc rw - proc proc rw,hidepid=invisible\n");
@@ -185,7 +189,8 @@ TEST(Checks, AHelperForCoreDumpsIsStartedOnlyWhereTheLimitIsZero) {
   SampleWorld sample;
   sample.put("/proc/sys/kernel/core_pattern", "|/usr/lib/systemd/systemd-coredump %P %u\n");
   EXPECT_EQ(check_core_pattern(sample.world).state, State::ok);
-  EXPECT_THAT(check_core_pattern(sample.world).found, HasSubstr("/usr/lib/systemd/systemd-coredump is not"));
+  EXPECT_THAT(check_core_pattern(sample.world).found,
+              HasSubstr("/usr/lib/systemd/systemd-coredump is not"));
   sample.hard_core_limit = 0;
   EXPECT_THAT(check_core_pattern(sample.world).needs, ElementsAre(Need::core_limit));
 }

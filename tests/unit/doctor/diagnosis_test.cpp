@@ -45,8 +45,9 @@ TEST(Diagnosis, TheTrialOverrulesTheChecks) {
   sample.closed["/sys/fs/cgroup/user.slice"] = sample.closed["/sys/fs/cgroup"] = EACCES;
   EXPECT_EQ(diagnosis_of(sample, {.bpf = captured_in("/cg")}).exit_status, 0);
   SampleWorld closed;
-  const Diagnosis without =
-      diagnosis_of(closed, {.bpf = captured_in("", {"the processes of the command are followed from fork to fork, because"})});
+  const Diagnosis without = diagnosis_of(
+      closed, {.bpf = captured_in(
+                   "", {"the processes of the command are followed from fork to fork, because"})});
   EXPECT_EQ(without.exit_status, 1);
   EXPECT_EQ(without.capture, Capture::bpf_without_cgroup);
   EXPECT_THAT(without.needs, ElementsAre(Need::cgroup));
@@ -54,14 +55,16 @@ TEST(Diagnosis, TheTrialOverrulesTheChecks) {
 
 TEST(Diagnosis, WhatTheMachineDoesNotAllowIsALimit) {
   SampleWorld sample;
-  const Diagnosis old = diagnosis_of(sample, {.bpf = captured_in("/cg", {"no modules, no symbols"})});
+  const Diagnosis old =
+      diagnosis_of(sample, {.bpf = captured_in("/cg", {"no modules, no symbols"})});
   EXPECT_EQ(old.exit_status, 1);
   EXPECT_THAT(old.findings.back().cost, HasSubstr("no modules, no symbols"));
 }
 
 TEST(Diagnosis, PtraceAndNothing) {
   SampleWorld sample;
-  const Diagnosis traced = diagnosis_of(sample, {.bpf = failed("no\nbecause"), .ptrace = captured_in("")});
+  const Diagnosis traced =
+      diagnosis_of(sample, {.bpf = failed("no\nbecause"), .ptrace = captured_in("")});
   EXPECT_EQ(traced.exit_status, 1);
   EXPECT_EQ(traced.capture, Capture::ptrace);
   EXPECT_THAT(traced.findings.back().found, HasSubstr("by BPF not: no"));

@@ -22,9 +22,10 @@ TEST(Mending, NothingNeedsNothing) {
 
 TEST(Mending, OnAMachineCommandsAreOneLine) {
   SampleWorld sample;
-  EXPECT_THAT(lines_for(Place::plain, {Need::cgroup, Need::ptrace_scope}, sample.world),
-              ElementsAre("sudo mkdir -p /run/cgroup2 && sudo mount -t cgroup2 none /run/cgroup2 && "
-                          "sudo sysctl kernel.yama.ptrace_scope=1"));
+  EXPECT_THAT(
+      lines_for(Place::plain, {Need::cgroup, Need::ptrace_scope}, sample.world),
+      ElementsAre("sudo mkdir -p /run/cgroup2 && sudo mount -t cgroup2 none /run/cgroup2 && "
+                  "sudo sysctl kernel.yama.ptrace_scope=1"));
   sample.world.user = 0;
   EXPECT_THAT(lines_for(Place::plain, {Need::ptrace_scope}, sample.world),
               ElementsAre("sysctl kernel.yama.ptrace_scope=1"));
@@ -33,8 +34,9 @@ TEST(Mending, OnAMachineCommandsAreOneLine) {
 TEST(Mending, NobodyMountsWithoutTheCapability) {
   SampleWorld sample;
   sample.put("/proc/self/status", SampleWorld::status("c000000000"));
-  EXPECT_THAT(lines_for(Place::plain, {Need::cgroup, Need::procfs, Need::sysfs, Need::types}, sample.world),
-              IsEmpty());
+  EXPECT_THAT(
+      lines_for(Place::plain, {Need::cgroup, Need::procfs, Need::sysfs, Need::types}, sample.world),
+      IsEmpty());
 }
 
 TEST(Mending, TheRuleNamesUserAndProbe) {
@@ -59,13 +61,16 @@ TEST(Mending, KubernetesIsAskedForNoMoreThanIsMissing) {
   EXPECT_THAT(lines_for(Place::kubernetes, {Need::capabilities, Need::system_calls}, sample.world),
               ElementsAre("securityContext: {capabilities: {add: [BPF, PERFMON]}, seccompProfile: "
                           "{type: Unconfined}}"));
-  EXPECT_THAT(lines_for(Place::kubernetes, {Need::capabilities, Need::cgroup, Need::root}, sample.world),
-              ElementsAre("securityContext: {privileged: true, runAsUser: 0}"));
+  EXPECT_THAT(
+      lines_for(Place::kubernetes, {Need::capabilities, Need::cgroup, Need::root}, sample.world),
+      ElementsAre("securityContext: {privileged: true, runAsUser: 0}"));
 }
 
 TEST(Mending, DebugInformationAsTheSystemHasIt) {
   SampleWorld sample;
-  const auto line = [&] { return lines_for(Place::plain, {Need::debug_information}, sample.world); };
+  const auto line = [&] {
+    return lines_for(Place::plain, {Need::debug_information}, sample.world);
+  };
   EXPECT_THAT(line(), ElementsAre("sudo apt-get install -y --no-install-recommends libc6-dbg"));
   sample.put("/etc/os-release", "NAME=x\nID=\"fedora\"\n");
   EXPECT_THAT(line(), ElementsAre("sudo dnf debuginfo-install -y glibc"));
@@ -81,8 +86,10 @@ TEST(Mending, AFolderThatCanBeWrittenTo) {
   SampleWorld sample;
   sample.closed["/tmp"] = EROFS;
   for (const Place place : kPlaces) {
-    EXPECT_THAT(lines_for(place, {Need::output, Need::temporary}, sample.world),
-                ElementsAre("TMPDIR=/var/tmp crashcrawler-run --output-dir /var/tmp/crashcrawler-out -- COMMAND"));
+    EXPECT_THAT(
+        lines_for(place, {Need::output, Need::temporary}, sample.world),
+        ElementsAre(
+            "TMPDIR=/var/tmp crashcrawler-run --output-dir /var/tmp/crashcrawler-out -- COMMAND"));
   }
   for (const char* folder : {"/var/tmp", "/dev/shm", "/home/maria", "/"}) {
     sample.closed[folder] = EROFS;

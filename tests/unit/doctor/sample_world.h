@@ -59,7 +59,8 @@ class SampleWorld {
   void take_away(const std::string& path) { std::filesystem::remove_all(folder_.path() + path); }
 
   // /proc/self/status with the same capabilities in every set.
-  static std::string status(const std::string& capabilities, const std::string& no_new_privileges = "0",
+  static std::string status(const std::string& capabilities,
+                            const std::string& no_new_privileges = "0",
                             const std::string& seccomp = "0") {
     return "Pid:\t7\nCapEff:\t" + capabilities + "\nCapBnd:\t" + capabilities + "\nNoNewPrivs:\t" +
            no_new_privileges + "\nSeccomp:\t" + seccomp + "\n";
