@@ -202,6 +202,15 @@ Finding check_kernel(const World& world) {
   return good("has what the BPF programs need");
 }
 
+Finding check_descriptors(const World& world) {
+  const auto [soft, hard] = world.descriptor_limits();
+  if (soft >= kFewestDescriptors) {
+    return good(fmt::format("{} files may be open", soft));
+  }
+  return bad(fmt::format("no more than {} files may be open (RLIMIT_NOFILE)", soft),
+             {Need::descriptors}, "give it a hard RLIMIT_NOFILE of at least 64");
+}
+
 std::string hiding_mount(const World& world, const std::string& path) {
   std::string hiding;
   for (const Mount& mount : mounts_of(world.text_of("/proc/self/mountinfo"))) {

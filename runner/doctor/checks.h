@@ -30,6 +30,8 @@ Finding check_lockdown(const World& world);
 Finding check_types(const World& world);
 // The kernel has what the BPF programs call and are hooked to, told by its types.
 Finding check_kernel(const World& world);
+// As many open files as the probe and its maps take.
+Finding check_descriptors(const World& world);
 // A cgroup2 file system that is mounted, can be written to, and takes our processes.
 Finding check_cgroup(const World& world);
 // ptrace(2) of our own children.
@@ -54,6 +56,7 @@ inline constexpr Check kChecks[] = {
     {"lockdown", check_lockdown},
     {"types", check_types},
     {"kernel", check_kernel},
+    {"descriptors", check_descriptors},
     {"cgroup", check_cgroup},
     {"ptrace", check_ptrace},
     {"proc", check_proc},

@@ -28,6 +28,7 @@ enum class Need {
   output,              // another folder for the reports
   temporary,           // another folder for temporary files
   debug_information,   // of the C library
+  descriptors,         // RLIMIT_NOFILE of more than a few
   core_limit,          // RLIMIT_CORE of at least 1
 };
 
@@ -36,6 +37,9 @@ inline constexpr const char* kCostOfPtrace =
     "crashes are captured by ptrace(2) at best: slower, and debuggers, strace, setuid programs and "
     "LeakSanitizer do "
     "not work in the run";
+
+// Of RLIMIT_NOFILE. BPF takes between 32 and 40.
+inline constexpr unsigned kFewestDescriptors = 64;
 
 struct Finding {
   std::string check;  // its name in kChecks

@@ -13,10 +13,11 @@ using Words = std::vector<std::string>;
 // What a container has to be started with.
 struct ContainerOptions {
   bool root_user = false, capabilities = false, cgroup = false, unfiltered = false;
-  bool first_user_namespace = false, core_limit = false;
+  bool first_user_namespace = false, core_limit = false, descriptors = false;
 
   bool any() const {
-    return root_user || capabilities || cgroup || unfiltered || first_user_namespace || core_limit;
+    return root_user || capabilities || cgroup || unfiltered || first_user_namespace ||
+           core_limit || descriptors;
   }
 };
 
@@ -31,6 +32,7 @@ ContainerOptions options_for(const std::set<Need>& needs) {
   options.cgroup = needs.contains(Need::cgroup);
   options.unfiltered = needs.contains(Need::system_calls);
   options.first_user_namespace = needs.contains(Need::own_user_namespace);
+  options.descriptors = needs.contains(Need::descriptors);
   options.core_limit = needs.contains(Need::core_limit);
   return options;
 }
@@ -56,6 +58,9 @@ Words engine_words(const ContainerOptions& options, bool podman) {
   }
   if (options.unfiltered) {
     add({"--security-opt", "seccomp=unconfined"});
+  }
+  if (options.descriptors) {
+    add({"--ulimit", "nofile=1024"});
   }
   if (options.core_limit) {
     add({"--ulimit", "core=1"});
@@ -139,6 +144,9 @@ Words plain_lines(const std::set<Need>& needs, const World& world) {
   }
   if (needs.contains(Need::ptrace_scope)) {
     commands.push_back(as_root(world, "sysctl kernel.yama.ptrace_scope=1"));
+  }
+  if (needs.contains(Need::descriptors) && world.descriptor_limits().second >= kFewestDescriptors) {
+    commands.push_back("ulimit -n $(ulimit -Hn)");
   }
   if (needs.contains(Need::core_limit)) {
     commands.push_back(as_root(world, "prlimit --core=1:1 --pid $$"));

@@ -96,8 +96,17 @@ int try_file(const std::string& folder) {
   if (!file) {
     return errno;
   }
+  const std::string page(4096, 'x');  // a full disk may have room for a name
+  const bool written = ::write(file.get(), page.data(), page.size()) == 4096;
+  const int error = written ? 0 : errno;
   ::unlink(name.c_str());
-  return 0;
+  return error;
+}
+
+std::pair<uint64_t, uint64_t> limits_of(__rlimit_resource resource) {
+  rlimit limit{};
+  ::getrlimit(resource, &limit);
+  return {limit.rlim_cur, limit.rlim_max};
 }
 
 // In the child: what `command` says goes to `output`.
@@ -188,11 +197,8 @@ World this_world() {
   world.try_cgroup = try_cgroup;
   world.try_file = try_file;
   world.ask = ask;
-  world.core_limits = [] {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_CORE, &limit);
-    return std::pair<uint64_t, uint64_t>(limit.rlim_cur, limit.rlim_max);
-  };
+  world.core_limits = [] { return limits_of(RLIMIT_CORE); };
+  world.descriptor_limits = [] { return limits_of(RLIMIT_NOFILE); };
   return world;
 }
 

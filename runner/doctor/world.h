@@ -39,6 +39,9 @@ struct World {
   std::function<bool(const std::string&)> has_debug_information;  // for the ELF file at this path
   std::function<std::pair<uint64_t, uint64_t>()> core_limits;     // RLIMIT_CORE, soft and hard
 
+  // RLIMIT_NOFILE, soft and hard
+  std::function<std::pair<uint64_t, uint64_t>()> descriptor_limits;
+
   // A file below root; "" when it cannot be read.
   std::string text_of(const std::string& path) const;
   bool exists(const std::string& path) const;

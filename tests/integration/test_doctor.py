@@ -157,9 +157,14 @@ class AsRoot(Doctor):
         self.assertIn("seccomp=unconfined", self.only_line(said, "docker"))
         self.assertIn("SystemCallFilter", "\n".join(said["advice"]))
 
-    def test_few_descriptors_are_told_by_the_trial(self):
-        said = self.expect(["prlimit", "--nofile=8"], LIMITED, "ptrace", {"trial": "limited"})
-        self.assertIn("too few file descriptors", said["checks"][-1]["found"])
+    def test_few_descriptors(self):
+        """So few that not even the probe can be started, or that its maps cannot be made."""
+        for few in ("8:4096", "20:4096"):
+            with self.subTest(few):
+                limit = ["prlimit", f"--nofile={few}"]
+                said = self.expect(limit, LIMITED, "ptrace", {"descriptors": "missing", "trial": "limited"})
+                line = self.only_line(said)
+                self.expect([*limit, "sh", "-ec", f'{line}; exec "$@"', "sh"], FULL, "bpf", {})
 
     # --- the cgroup is missing ------------------------------------------------------------------------------------------
 
@@ -210,6 +215,14 @@ class AsRoot(Doctor):
         written = pathlib.Path(shlex.split(self.only_line(said))[2])
         self.assertTrue((written / "report.json").exists())
         shutil.rmtree(written)
+
+    def test_full_disk(self):
+        full = self.folder / "full"
+        full.mkdir()
+        self.output = ["--output-dir", str(full / "out")]
+        fill = f"mount -t tmpfs -o size=64k none {full}; cat /dev/zero > {full}/filler 2>/dev/null || true"
+        said = self.expect(self.in_mount_namespace(fill), NOTHING, "bpf", {"output": "missing"})
+        self.assertIn("No space left", json.dumps(said["checks"]))
 
     # --- how it says it -------------------------------------------------------------------------------------------------
 

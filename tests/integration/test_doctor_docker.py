@@ -162,6 +162,10 @@ class InContainers(unittest.TestCase):
         self.assertIn("--userns", options)
         self.expect(options, 0, "bpf")
 
+    def test_few_descriptors(self):
+        said = self.expect([*CAPABILITIES, *CGROUP, "--ulimit", "nofile=20"], 1, "ptrace", "descriptors", "trial")
+        self.expect_mended(said)
+
     def test_limit_of_core_files(self):
         """What is advised where a helper takes core dumps and RLIMIT_CORE is 0."""
         self.expect([*CAPABILITIES, *CGROUP, "--ulimit", "core=1"], 0, "bpf")

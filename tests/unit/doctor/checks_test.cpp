@@ -118,6 +118,14 @@ TEST(Checks, WhatAnOldKernelLacks) {
   EXPECT_EQ(check_kernel(sample.world).state, State::ok);
 }
 
+TEST(Checks, FewDescriptors) {
+  SampleWorld sample;
+  sample.descriptor_limits.first = kFewestDescriptors;
+  EXPECT_EQ(check_descriptors(sample.world).state, State::ok);
+  sample.descriptor_limits.first = kFewestDescriptors - 1;
+  EXPECT_THAT(check_descriptors(sample.world).needs, ElementsAre(Need::descriptors));
+}
+
 TEST(Checks, TheCgroupIsMadeBelowOursOrAtTheTop) {
   SampleWorld sample;
   EXPECT_EQ(check_cgroup(sample.world).found, "/sys/fs/cgroup/user.slice");

@@ -46,6 +46,14 @@ TEST(Mending, TheRuleNamesUserAndProbe) {
                           "/etc/sudoers.d/zz-crashcrawler"));
 }
 
+TEST(Mending, TheLimitOfDescriptorsIsRaisedWhereItCanBe) {
+  SampleWorld sample;
+  EXPECT_THAT(lines_for(Place::plain, {Need::descriptors}, sample.world),
+              ElementsAre("ulimit -n $(ulimit -Hn)"));
+  sample.descriptor_limits = {8, 8};
+  EXPECT_THAT(lines_for(Place::plain, {Need::descriptors}, sample.world), IsEmpty());
+}
+
 TEST(Mending, TheLimitOfCoreFiles) {
   SampleWorld sample;
   EXPECT_THAT(lines_for(Place::plain, {Need::core_limit}, sample.world),

@@ -38,6 +38,7 @@ class SampleWorld {
     };
     world.has_debug_information = [this](const std::string&) { return debug_information; };
     world.core_limits = [this] { return std::pair<uint64_t, uint64_t>(0, hard_core_limit); };
+    world.descriptor_limits = [this] { return descriptor_limits; };
     put("/proc/self/status", status("000001ffffffffff"));
     put("/proc/self/uid_map", "         0          0 4294967295\n");
     put("/proc/self/cgroup", "0::/user.slice\n");
@@ -81,6 +82,7 @@ class SampleWorld {
   Answer sudo{125, "crashcrawler-probe: this program is started by crashcrawler-run\n"};
   std::vector<std::string> asked;
   bool debug_information = true;
+  std::pair<uint64_t, uint64_t> descriptor_limits{1024, 4096};
   uint64_t hard_core_limit = ~uint64_t{0};
 
  private:
