@@ -11,10 +11,11 @@ function(read_help prefix)
   execute_process(COMMAND ${ARGN} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
   string(REPLACE ";" "," help "${help}") # a list of lines; what CMake splits and joins at otherwise
   string(REGEX REPLACE "[][]" "" help "${help}")
+  string(REGEX REPLACE "( REQUIRED)\n +" "  " help "${help}") # a long one pushes its text to the next line
   string(REPLACE "\n" ";" lines "${help}")
   set(options)
   foreach(line IN LISTS lines)
-    if(line MATCHES "^  (-([a-z]),)?--([a-z0-9-]+)(\\{[a-z]+\\})?( ([A-Z][A-Z0-9:_-]*|[a-z|]+\\|[a-z|]+)( \\.\\.\\.)?)? +(.*)$")
+    if(line MATCHES "^  (-([a-z]),)?--([a-z0-9-]+)(\\{[a-z]+\\})?( ([A-Z][A-Z0-9:_-]*|[a-z|-]+\\|[a-z|-]+)( \\.\\.\\.)?)? +(.*)$")
       set(option ${CMAKE_MATCH_3})
       list(APPEND options ${option})
       set(${prefix}_${option}_short "${CMAKE_MATCH_2}" PARENT_SCOPE)

@@ -11,6 +11,7 @@
 #include "runner/base/result.h"
 #include "runner/base/unique_fd.h"
 #include "runner/main/doctor_command.h"
+#include "runner/main/export_command.h"
 #include "runner/report/text.h"
 #include "runner/results/result_folder.h"
 #include "runner/unwind/elf_image.h"
@@ -28,6 +29,7 @@ struct Options {
   bool print = false;
   std::vector<std::string> gdb_arguments;
   DoctorOptions doctor;
+  ExportOptions to_export;
 };
 
 Error not_there(const Error& error) {
@@ -204,6 +206,7 @@ void declare_options(CLI::App& app, Options& options) {
   gdb_command->add_option("--executable", options.executable, "Where its program is now")
       ->type_name("FILE");
   gdb_command->add_flag("--print", options.print, "Print the command line instead of running it");
+  declare_export(app, options.to_export);
 }
 
 Result<int> run(int argc, char** argv) {
@@ -218,7 +221,9 @@ Result<int> run(int argc, char** argv) {
   if (app.got_subcommand("doctor")) {
     return doctor(options.doctor);
   }
-  const Result<void> done = app.got_subcommand("show") ? show(options) : start_gdb(options);
+  const Result<void> done = app.got_subcommand("export") ? run_export(options.to_export)
+                            : app.got_subcommand("show") ? show(options)
+                                                         : start_gdb(options);
   if (!done) {
     return done.error().exit_status == kNoGdb ? done.error() : not_there(done.error());
   }

@@ -7,15 +7,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <nlohmann/json.hpp>
 
 #include "runner/base/file.h"
 #include "runner/base/unique_fd.h"
+#include "runner/results/report_file.h"
 
 namespace crashcrawler {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr size_t kLongestId = 200;
 constexpr size_t kLargestText = 64 << 20;
@@ -26,25 +24,6 @@ bool is_id(const std::string& text) {
          std::ranges::all_of(text, [](unsigned char letter) {
            return std::isalnum(letter) != 0 || letter == '.' || letter == '_' || letter == '-';
          });
-}
-
-// The string at the end of `keys`; "" when something on the way is missing or of another type.
-std::string string_at(const Json& json, std::initializer_list<const char*> keys) {
-  const Json* at = &json;
-  for (const char* key : keys) {
-    const auto next = at->is_object() ? at->find(key) : at->end();
-    if (!at->is_object() || next == at->end()) {
-      return "";
-    }
-    at = &*next;
-  }
-  return at->is_string() ? at->get<std::string>() : "";
-}
-
-const Json& array_at(const Json& json, const char* key) {
-  static const Json kNone = Json::array();
-  const auto found = json.is_object() ? json.find(key) : json.end();
-  return json.is_object() && found != json.end() && found->is_array() ? *found : kNone;
 }
 
 // Of a crash the stacks and modules are most of the text, and not needed here.
@@ -101,33 +80,16 @@ std::string ids_in_words(const std::vector<const ListedCrash*>& crashes) {
 }  // namespace
 
 Result<std::vector<ListedCrash>> list_crashes(const std::string& directory, size_t largest) {
-  const std::string path = directory + "/report.json";
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) {
-    return Error{errno_error("there is no report: " + path).message +
-                 "; say where it is with --output-dir"};
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return Error{path + " is no regular file"};
-  }
-  const Result<std::string> text = read_file(path, largest);
-  if (!text) {
-    return text.error();
-  }
-  const Json json = Json::parse(*text, is_needed, false);
-  if (json.is_discarded()) {
-    return Error{path + " is cut or damaged: it is no JSON"};
-  }
-  if (string_at(json, {"collector", "name"}) != "crashcrawler" ||
-      !string_at(json, {"schema_version"}).starts_with("1.")) {
-    return Error{path + " is no report that this version of crashcrawler can read"};
+  const Result<Json> report = read_report(directory, is_needed, largest);
+  if (!report) {
+    return report.error();
   }
   std::vector<ListedCrash> crashes;
-  for (const Json& entry : array_at(json, "crashes")) {
+  for (const Json& entry : array_at(*report, "crashes")) {
     crashes.push_back(crash_of(entry));
     if (!is_id(crashes.back().id)) {
-      return Error{
-          fmt::format("{}: the id of crash {} cannot be the name of a file", path, crashes.size())};
+      return Error{fmt::format("{}/report.json: the id of crash {} cannot be the name of a file",
+                               directory, crashes.size())};
     }
   }
   return crashes;

@@ -19,6 +19,7 @@ MAY_INCLUDE = {
     "model": ("base",),
     "results": ("model", "base"),
     "doctor": ("model", "base"),
+    "export": ("results", "report", "model", "base"),
     **{stage: ("model", "base") for stage in STAGES},
 }
 
