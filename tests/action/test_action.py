@@ -305,6 +305,19 @@ class Install(ActionTest):
         done = self.install(tarball="nowhere.tar.gz")
         self.assertIn("::error title=CrashCrawler::there is no tarball nowhere.tar.gz", done.stdout)
 
+    def test_another_processor_is_a_place_without_capture(self):
+        tools = self.folder / "tools"
+        tools.mkdir()
+        (tools / "uname").write_text("#!/bin/bash\n[[ $1 == -m ]] && echo aarch64 || echo Linux\n")
+        (tools / "uname").chmod(0o755)
+        environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
+        done = self.install(environment=environment)
+        self.assertEqual((done.status, done.outputs["captured"], done.outputs["exit-code"]), (0, "false", "0"), done)
+        self.assertIn("::notice title=CrashCrawler::crashes are not captured here", done.stdout)
+        done = self.install(environment=environment, require_capture="true")
+        self.assertEqual((done.status, done.outputs["exit-code"]), (1, "125"), done)
+        self.assertIn("this is Linux on aarch64\n", done.stdout)
+
     def test_without_a_release_it_is_built_from_source(self):
         """The build itself is done by every other test; here it is a cmake that unpacks the tarball."""
         copy = self.folder / "copy"
