@@ -68,13 +68,30 @@ for folder in "$report_dir"/retry-[0-9]*; do
   ! is_report "$folder" || rm -rf -- "$folder"
 done
 
+# run_once FOLDER: sets `status`. GitHub signals this shell alone when a job is cancelled or its time is over; handed on, the command
+# ends and there is a report. Job control, because without it bash would have the command ignore interrupts.
+run_once() {
+  set -m
+  "$run" --output-dir "$1" "${options[@]}" -- "${command[@]}" &
+  local child=$!
+  trap 'cancelled=yes; kill -INT "$child" || true' INT
+  trap 'cancelled=yes; kill -TERM "$child" || true' TERM
+  while :; do
+    status=0
+    wait "$child" || status=$?
+    kill -0 "$child" 2>/dev/null || break # else a trap has interrupted the wait
+  done
+  trap - INT TERM
+  set +m
+}
+
+cancelled=no
 set_output captured true
 set_output report-dir "$report_dir" # now, so that there is a report also when the job is cancelled
 folder=$report_dir
 for ((try = 0;; )); do
-  status=0
-  "$run" --output-dir "$folder" "${options[@]}" -- "${command[@]}" || status=$?
-  if ((status == 0 || try == INPUT_RETRIES)) || ! is_report "$folder"; then
+  run_once "$folder"
+  if ((status == 0 || try == INPUT_RETRIES)) || [[ $cancelled == yes ]] || ! is_report "$folder"; then
     break
   fi
   try=$((try + 1))

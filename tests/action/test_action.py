@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -195,6 +196,28 @@ class Runs(ActionTest):
         self.assertIn("$(touch evil) it's\n", done.stdout)
         self.assertFalse((self.workspace / "evil").exists())
         self.assertTrue((self.workspace / "out $(touch evil);`touch evil`" / "report.json").exists())
+
+    def test_a_cancelled_job_has_a_report(self):
+        """GitHub signals the shell of the step, and nothing below it."""
+        prefix = self.folder / "prefix"
+        prefix.mkdir()
+        subprocess.run(["tar", "-xf", tarball(), "-C", prefix, "--strip-components=1"], check=True)
+        inputs = {"COMMAND": "echo begun >begun; sleep 1000", "OUTPUT_DIR": "out", "FAIL_ON": "crash", "REQUIRE_CAPTURE": "true",
+                  "TIMEOUT": "", "RETRIES": "3", "REPEAT": "", "UNTIL_CRASH": "false", "AUGMENT_JUNIT": "", "OPTIONS": ""}
+        environment = {**os.environ, **{f"INPUT_{name}": value for name, value in inputs.items()}, "PREFIX": str(prefix),
+                       "INSTALL_WHY_NOT": "", "GITHUB_OUTPUT": str(self.folder / "output"), "RUNNER_TEMP": str(self.temporary)}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number.name):
+                for name in ("begun", "out/report.json"):
+                    (self.workspace / name).unlink(missing_ok=True)
+                with subprocess.Popen([ACTION / "run.sh"], cwd=self.workspace, env=environment, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True) as step:
+                    harness.wait_until((self.workspace / "begun").exists, "the command has begun")
+                    step.send_signal(number)
+                    said, _ = step.communicate(timeout=harness.DEADLINE)
+                self.assertEqual(step.returncode, 128 + number, said)
+                self.assertTrue((self.workspace / "out" / "report.json").exists(), said)
+                self.assertNotIn("is run again", said)
 
     def test_the_wrong_inputs_are_named(self):
         for name, value in (("fail_on", "never mind"), ("require_capture", "yes"), ("retries", "-1"), ("until_crash", ""),

@@ -84,6 +84,12 @@ PIECES = {function.__name__: function for function in (gitlab, circleci, buildki
 
 
 class Pieces(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.release = cls.enterClassContext(harness.TemporaryFolder()) / "v0.1.0"
+        cls.release.mkdir()
+        cls.packed = pack_programs(cls.release)
+
     def setUp(self):
         self.folder = self.enterContext(harness.TemporaryFolder())
         self.project, self.tools = self.folder / "project", self.folder / "tools"
@@ -96,11 +102,8 @@ class Pieces(unittest.TestCase):
         source = harness.SOURCE / "tests" / "action" / "project" / "checkout.c"
         shutil.copy(source, self.project)
         subprocess.run(["cc", "-g", "-O0", "-o", "checkout", "checkout.c"], cwd=self.project, check=True)
-        release = self.folder / "releases" / "v0.1.0"
-        release.mkdir(parents=True)
-        packed = pack_programs(release)
-        self.environment = {**os.environ, "CRASHCRAWLER_RELEASES": f"file://{self.folder}/releases", "CRASHCRAWLER_VERSION": "0.1.0",
-                            "CRASHCRAWLER_SHA256": sha256_of(packed), "PATH": f"{self.tools}:{os.environ['PATH']}"}
+        self.environment = {**os.environ, "CRASHCRAWLER_RELEASES": self.release.parent.as_uri(), "CRASHCRAWLER_VERSION": "0.1.0",
+                            "CRASHCRAWLER_SHA256": sha256_of(self.packed), "PATH": f"{self.tools}:{os.environ['PATH']}"}
 
     def shell(self, lines, **environment):
         """As the systems do: one shell, which ends at the first failure."""
@@ -110,7 +113,7 @@ class Pieces(unittest.TestCase):
     def check_run(self, name):
         shard_lines, last_lines, environment_of = PIECES[name]()
         if name == "kubernetes":
-            programs = self.folder / "releases" / "v0.1.0" / "crashcrawler-0.1.0-linux-x86_64" / "bin"
+            programs = self.release / "crashcrawler-0.1.0-linux-x86_64" / "bin"
             self.environment["PATH"] = f"{programs}:{self.environment['PATH']}"
             shard_lines, last_lines = ([line.replace("/shards", str(self.project / "shards")) for line in lines]
                                        for lines in (shard_lines, last_lines))
