@@ -43,9 +43,13 @@ std::string referenced(std::string_view text, std::string_view special) {
   return result;
 }
 
-// Between two pipes, or in a paragraph.
+// Between two pipes, or in a paragraph. "www." alone would be a link (GitHub Flavored Markdown 0.29, 6.9).
 std::string cell(std::string_view text) {
-  return referenced(text, "\\`*_{}[]<>()#+!|&~$@\"'^=:");
+  std::string result = referenced(text, "\\`*_{}[]<>()#+!|&~$@\"'^=:");
+  for (size_t at = result.find("www."); at != std::string::npos; at = result.find("www.", at)) {
+    result.replace(at, 4, "www&#46;");
+  }
+  return result;
 }
 
 std::string code(std::string_view text) {

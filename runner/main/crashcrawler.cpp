@@ -221,9 +221,11 @@ Result<int> run(int argc, char** argv) {
   if (app.got_subcommand("doctor")) {
     return doctor(options.doctor);
   }
-  const Result<void> done = app.got_subcommand("export") ? run_export(options.to_export)
-                            : app.got_subcommand("show") ? show(options)
-                                                         : start_gdb(options);
+  if (app.got_subcommand("export")) {
+    const Result<void> exported = run_export(options.to_export);
+    return exported ? Result<int>(0) : not_there(exported.error());
+  }
+  const Result<void> done = app.got_subcommand("show") ? show(options) : start_gdb(options);
   if (!done) {
     return done.error().exit_status == kNoGdb ? done.error() : not_there(done.error());
   }

@@ -26,7 +26,9 @@ PROGRAMS = pathlib.Path(sys.argv[1])
 ORDINARY = sys.argv[2]
 ORDINARY_FRAMES = ["write_through_null", "save_score", "finish_game", "main"]
 ATTACK_FRAMES = ["write_through_null", "break_things", "attack"]
-OWN_CGROUP = 'cg=$MOUNT$(sed -n "s/^0:://p" /proc/self/cgroup)'  # shell; MOUNT: where cgroup2 is mounted
+# shell; MOUNT: where cgroup2 is mounted. Only the cgroup of the run is ours to change: outside of one, it would be the machine's.
+OWN_CGROUP = """cg=$MOUNT$(sed -n "s/^0:://p" /proc/self/cgroup)
+                case $cg in */crashcrawler-*) ;; *) echo "not in the cgroup of a run: $cg" >&2; exit 99 ;; esac"""
 # shell; a process name has 15 characters
 FIND_PROBE = """for pid in $(cat /proc/$wrapper/task/*/children); do
                     [ "$(cat /proc/$pid/comm)" != crashcrawler-pr ] || probe=$pid
@@ -125,7 +127,8 @@ class Cgroup(Attack):
             self.assertNotIn("crashcrawler-", crash["process"]["cgroup"])
 
     def test_kills_its_cgroup(self):
-        outcome = self.shell(f'{OWN_CGROUP}; $ORDINARY; echo 1 > $cg/cgroup.kill; sleep 1000')
+        outcome = self.shell(f"""{OWN_CGROUP}
+            $ORDINARY; echo 1 > $cg/cgroup.kill; sleep 1000""")
         self.assertEqual(outcome.status, 128 + signal.SIGKILL, outcome)
         self.assert_ordinary(self.report(outcome))
 

@@ -13,7 +13,7 @@ using testing::Not;
 
 const char* const kBad =
     "a\n::error::b\r\n::TOKEN::\n%0A::set-output "
-    "name=x::y,:|</pre></details><script>*_`[x](http://e.org)@you\x1b[31m\\";
+    "name=x::y,:|</pre></details><script>*_`[x](http://www.e.org)@you\x1b[31m\\";
 
 struct Hostile : ExportTest {
   Json bad_crash(const std::string& text) {
@@ -70,6 +70,7 @@ TEST_F(Hostile, TheSummaryHasNoElementOfTheProgram) {
   EXPECT_THAT(text, Not(HasSubstr("<script")));
   EXPECT_THAT(text, Not(HasSubstr("</pre></details>")));
   EXPECT_THAT(text.substr(0, text.find("<pre>")), Not(HasSubstr("[x](")));
+  EXPECT_THAT(text.substr(0, text.find("<pre>")), Not(HasSubstr("www.")));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   const size_t row = text.find("| 1 |");
   EXPECT_EQ(std::ranges::count(text.substr(row, text.find('\n', row) - row), '|'), 7);
