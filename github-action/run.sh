@@ -35,12 +35,16 @@ for glob in "${words[@]}"; do
 done
 lines "$INPUT_OPTIONS"
 options+=("${words[@]}")
+collector=()
+for word in "${words[@]}"; do
+  [[ $word != --collector=* ]] || collector=("$word")
+done
 
 # Whether anything can be captured here is asked with a command that does nothing.
 why_not=$INSTALL_WHY_NOT
 if [[ -z $why_not ]]; then
   scratch=$(mktemp -d "$RUNNER_TEMP/crashcrawler-check.XXXXXX")
-  if said=$("$run" --output-dir "$scratch" -- true 2>&1 >/dev/null); then
+  if said=$("$run" --output-dir "$scratch" "${collector[@]}" -- true 2>&1 >/dev/null); then
     why_not=
   else
     why_not=${said:-crashcrawler-run does not start}

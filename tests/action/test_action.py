@@ -255,16 +255,23 @@ class WithoutPrivileges(ActionTest):
         return done
 
     def test_capture_is_required(self):
-        done = self.action("touch ran", require_capture="true", **self.inputs)
+        done = self.action("touch ran", require_capture="true", options="--collector=bpf", **self.inputs)
         self.assertEqual(done.status, 1, done)
         self.assertRegex(done.stdout, r"\(require-capture: true\)\. .*sudo")
         self.assert_expected("unprivileged_required", self.normalise_reason(done))
         self.assertFalse((self.workspace / "ran").exists())
 
     def test_capture_is_not_required(self):
-        done = self.action("./checkout good; exit 3", require_capture="false", **self.inputs)
+        done = self.action("./checkout good; exit 3", require_capture="false", options="--collector=bpf", **self.inputs)
         self.assertEqual(done.status, 1, done)
         self.assert_expected("unprivileged", self.normalise_reason(done))
+
+    def test_crashes_are_captured_without_any(self):
+        done = self.action("./checkout bad", require_capture="true", **self.inputs)
+        self.assertEqual(done.status, 1, done)
+        self.assertIn("output captured=true", done.text)
+        self.assertIn("output crash-count=1", done.text)
+        self.assertRegex(done.stdout, "::error .*checkout.*SIGSEGV")
 
 
 class Options(ActionTest):
