@@ -111,6 +111,10 @@ def start(archives, root):
         STARTED.write_text(host)
         engine = Engine(host)
     engine.import_base(root / "system")
+    tried = engine.run(image=BASE, options=("--entrypoint", "true"))
+    if tried.returncode != 0:
+        stop()
+        missing(f"the engine runs no containers here: {tried.stderr.strip()}")
     engine.build(next(archives.glob("*.tar.gz")))
 
 
