@@ -458,6 +458,9 @@ void Tracer::take_exit(pid_t tid, Thread& thread) {
     return;
   }
   if (signal != 0) {
+    if (signal == SIGKILL) {
+      remember_overtaken(process, tid);
+    }
     if (signal == SIGKILL && !explains_kill(process)) {
       resume(tid, PTRACE_CONT);
     } else if (is_for_another(tid, thread.pid, signal)) {
@@ -502,6 +505,22 @@ bool Tracer::is_for_another(pid_t tid, pid_t pid, int signal) const {
 bool Tracer::explains_kill(const Process& process) const {
   return oom_kills() > oom_kills_ || (process.sender && process.sender->sender.tgid != 0 &&
                                       Clock::now() - process.sender_time < kGraceOfRunners);
+}
+
+// ctest sends SIGSTOP and SIGKILL in one breath, and the second overtakes the first, which is then still pending.
+void Tracer::remember_overtaken(Process& process, pid_t tid) {
+  for (const uint32_t queue : {uint32_t{PTRACE_PEEKSIGINFO_SHARED}, uint32_t{0}}) {
+    std::array<siginfo_t, 16> pending{};
+    __ptrace_peeksiginfo_args which{0, queue, static_cast<int32_t>(pending.size())};
+    const long count = ::ptrace(PTRACE_PEEKSIGINFO, tid, &which, pending.data());
+    for (long i = 0; i < count; ++i) {
+      const siginfo_t& info = pending[static_cast<size_t>(i)];
+      const bool asks = is_stop_signal(info.si_signo) || is_fatal_signal(info.si_signo);
+      if (asks && !is_core_signal(info.si_signo) && has_sender(info.si_signo, info.si_code)) {
+        remember_sender(process, info, tid);
+      }
+    }
+  }
 }
 
 bool Tracer::was_oom_killed() {
