@@ -249,14 +249,15 @@ void declare_options(CLI::App& app, RunOptions& options) {
       ->check([](const std::string& word) {
         return std::string(word.empty() ? "the name of a file is missing" : "");
       });
-  app.add_flag(
-      "!--no-augment-junit", options.augment_by_itself,
+  app.add_flag_callback(
+      "--no-augment-junit", [&options] { options.augment_by_itself = false; },
       "Leave alone the JUnit files that command lines of the run name (ctest --output-junit, "
       "--gtest_output and others)");
-  app.add_flag("!--no-list-tests", options.list_tests,
-               "Do not start a dead test program once more, with its option that lists its tests, "
-               "for the names of those "
-               "that it never began");
+  app.add_flag_callback(
+      "--no-list-tests", [&options] { options.list_tests = false; },
+      "Do not start a dead test program once more, with its option that lists its tests, "
+      "for the names of those "
+      "that it never began");
   static const std::map<std::string, JunitProfile> kProfiles = {{"full", JunitProfile::full},
                                                                 {"strict", JunitProfile::strict}};
   declare(

@@ -68,6 +68,10 @@ Error load_error(int code) {
         "a writable cgroup2 (docker run --cap-add BPF --cap-add PERFMON), or allow sudo without a "
         "password"};
   }
+  if (code == -EMFILE || code == -ENFILE) {
+    return {"there are not enough file descriptors to load the BPF programs (" +
+            std::string(std::strerror(-code)) + "); raise the limit, with ulimit -n 64 or more"};
+  }
   return {"the BPF programs do not load on this kernel, " + kernel_release() +
           "; crashcrawler needs Linux 6.1 or newer. The kernel says: " + std::strerror(-code) +
           (libbpf_words.empty() ? "" : "\n" + libbpf_words)};
