@@ -2,7 +2,6 @@
 #include "runner/unwind/mini_debug_file.h"
 
 #include <fcntl.h>
-#include <gelf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,43 +9,17 @@
 #include <random>
 
 #include "runner/base/file.h"
-#include "runner/unwind/elf_handles.h"
 #include "runner/unwind/elf_image.h"
-#include "tests/unit/unwind/programs.h"
+#include "tests/unit/unwind/elf_bytes.h"
 
 namespace crashcrawler {
 namespace {
 
 using testing::HasSubstr;
+using tests::bytes_of;
+using tests::elf_in;
 using tests::program;
-
-std::string bytes_of(const std::string& name) {
-  const Result<std::string> bytes = read_file(program(name));
-  EXPECT_TRUE(bytes) << name;
-  return bytes ? *bytes : "";
-}
-
-ElfHandle elf_in(std::string& bytes) {
-  elf_version(EV_CURRENT);
-  return ElfHandle(elf_memory(bytes.data(), bytes.size()));
-}
-
-// Where the section `name` lies in the file.
-GElf_Shdr section_of(std::string& bytes, const std::string& name) {
-  const ElfHandle elf = elf_in(bytes);
-  size_t names = 0;
-  elf_getshdrstrndx(elf.get(), &names);
-  Elf_Scn* section = nullptr;
-  while ((section = elf_nextscn(elf.get(), section)) != nullptr) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) != nullptr &&
-        name == elf_strptr(elf.get(), names, header.sh_name)) {
-      return header;
-    }
-  }
-  ADD_FAILURE() << "no section " << name;
-  return {};
-}
+using tests::section_of;
 
 std::string error_of(const Result<std::optional<std::string>>& result) {
   return result ? "none" : result.error().message;
