@@ -27,6 +27,9 @@ namespace {
 
 constexpr size_t kMostInflated = size_t{512} << 20;  // of one file
 constexpr size_t kGrowth = size_t{64} << 10;
+// Up to this part of a section zlib is asked. Not further, because the next frame of a thread wants more as a rule: the C
+// library's start_thread() lies in the middle and clone3() near the end, and what zlib has done is done again then.
+constexpr size_t kPart = 8;
 constexpr uint64_t kMostOfDeflate =
     1032;                      // bytes that one byte can become (RFC 1951: 258 in 2 bits)
 constexpr uint32_t kZstd = 2;  // ELFCOMPRESS_ZSTD, which the elf.h of glibc 2.36 lacks
@@ -72,7 +75,7 @@ class InflatedFile::Stream {
   // as it said, or its checksum is wrong.
   bool inflate(uint64_t end) {
     if (!broken_ && end > done_ && done_ < into_.size()) {
-      broken_ = !(end < into_.size() / 7 * 3 ? inflate_until(end) : inflate_all());
+      broken_ = !(end < into_.size() / kPart ? inflate_until(end) : inflate_all());
     }
     return !broken_;
   }
