@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 
 #include "runner/attribute/dpkg_database.h"
@@ -77,9 +78,16 @@ std::vector<Diversion> read_diversions(RootFiles& root, std::vector<std::string>
   return *diversions;
 }
 
+// When its inode changed last; nullopt: there is no such file.
+std::optional<timespec> changed_at(const RootFiles& root, const std::string& path) {
+  const UniqueFd file = root.open(path, O_PATH);
+  struct stat status {};
+  return file && ::fstat(file.get(), &status) == 0 ? std::optional(status.st_ctim) : std::nullopt;
+}
+
 // Whether dpkg cannot have brought the file: it lies where no distribution's packages put files, and its inode has changed
 // since dpkg wrote its database last, which it does after it has put the files in place. A build tree is such a place.
-bool is_younger_than(const RootFiles& root, const std::string& database, const std::string& path) {
+bool is_younger_than(const RootFiles& root, const timespec& database, const std::string& path) {
   static constexpr std::string_view kOfPackages[] = {
       "/bin/", "/boot/", "/etc/", "/lib", "/opt/", "/sbin", "/srv/", "/usr/", "/var/lib/"};
   const bool is_local = path.starts_with("/usr/local/");
@@ -88,13 +96,9 @@ bool is_younger_than(const RootFiles& root, const std::string& database, const s
       })) {
     return false;
   }
-  const UniqueFd file = root.open(path, O_PATH), written = root.open(database, O_PATH);
-  struct stat of_file {
-  }, of_database{};
-  return file && written && ::fstat(file.get(), &of_file) == 0 &&
-         ::fstat(written.get(), &of_database) == 0 &&
-         std::pair(of_file.st_ctim.tv_sec, of_file.st_ctim.tv_nsec) >
-             std::pair(of_database.st_ctim.tv_sec, of_database.st_ctim.tv_nsec);
+  const std::optional<timespec> file = changed_at(root, path);
+  return file &&
+         std::pair(file->tv_sec, file->tv_nsec) > std::pair(database.tv_sec, database.tv_nsec);
 }
 
 // Where /lib is a link to /usr/lib, either name of a file is as good as the other.
@@ -194,9 +198,10 @@ PackageByPath find_in_dpkg(RootFiles& root, const std::vector<std::string>& path
   if (!is_whole && !root.exists(parts)) {
     return {};
   }
+  const std::optional<timespec> written = is_whole ? changed_at(root, status) : std::nullopt;
   Lookups lookups;
   for (const std::string& path : paths) {
-    if (is_whole && is_younger_than(root, status, path)) {
+    if (written && is_younger_than(root, *written, path)) {
       continue;
     }
     lookups.try_emplace(path, Lookup{with_alias(path), "", "", ""});

@@ -9,22 +9,14 @@
 #include <cstdlib>
 #include <map>
 
+#include "runner/base/next_line.h"
+
 namespace crashcrawler {
 namespace {
 
 constexpr size_t kMostWords = 32768;
 constexpr size_t kMostTests = 100'000;
 constexpr size_t kLongestName = 4096;
-
-std::string_view next_line(std::string_view& text) {
-  const size_t end = text.find('\n');
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(end == text.npos ? text.size() : end + 1);
-  if (line.ends_with('\r')) {
-    line.remove_suffix(1);
-  }
-  return line;
-}
 
 // Without its colour sequences (ESC [ ... m), when it begins with one.
 std::string uncoloured(std::string_view line) {

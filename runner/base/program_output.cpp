@@ -33,7 +33,9 @@ constexpr int kNotFound = 127, kSignalled = 128;
   ::_exit(kNotFound);
 }
 
-std::string read_all(int fd) {
+}  // namespace
+
+std::string read_until_end(int fd, size_t most) {
   std::string text;
   char piece[4096];
   for (;;) {
@@ -44,11 +46,9 @@ std::string read_all(int fd) {
     if (got <= 0) {
       return text;
     }
-    text.append(piece, std::min(static_cast<size_t>(got), kMostOutput - text.size()));
+    text.append(piece, std::min(static_cast<size_t>(got), most - text.size()));
   }
 }
-
-}  // namespace
 
 bool is_static_program() {
   return ::getauxval(AT_BASE) == 0;
@@ -76,7 +76,7 @@ Result<ProgramOutput> output_of(const std::vector<std::string>& command) {
   }
   theirs.reset();
   ProgramOutput output;
-  output.text = read_all(ours.get());
+  output.text = read_until_end(ours.get(), kMostOutput);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

@@ -12,6 +12,9 @@ namespace crashcrawler {
 // not by way of the C library (nsswitch.conf(5)): they belong to another C library than the one that is in it.
 bool is_static_program();
 
+// What comes from `fd` until its end: the first `most` bytes. The rest is read, too, so that the writer never waits.
+std::string read_until_end(int fd, size_t most);
+
 struct ProgramOutput {
   int exit_status = 0;  // 127: there is no such program; 128+N: signal N ended it
   std::string text;     // the first 64 KiB of its standard output

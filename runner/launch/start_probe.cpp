@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "runner/base/program_output.h"
 #include "runner/launch/boost_process.h"
 #include "runner/launch/held_command.h"
 #include "runner/launch/inherited_signals.h"
@@ -70,20 +71,8 @@ Result<std::vector<std::string>> command_line(const std::string& path, bool thro
   return std::vector<std::string>{*sudo, "-n", "--", path};
 }
 
-std::string read_until_end(int fd) {
-  std::string text;
-  char piece[4096];
-  for (;;) {
-    const ssize_t got = ::read(fd, piece, sizeof piece);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got <= 0) {
-      break;
-    }
-    text.append(piece, static_cast<size_t>(got));
-    text.resize(std::min(text.size(), kLargestMessage));  // read on, so that the writer never waits
-  }
+std::string read_message(int fd) {
+  std::string text = read_until_end(fd, kLargestMessage);
   while (!text.empty() && text.back() == '\n') {
     text.pop_back();
   }
@@ -203,7 +192,7 @@ Result<ProbeProcess> start_tracer(const std::function<void(int socket)>& serve) 
 
 std::string wait_for_probe(ProbeProcess& probe) {
   probe.socket.reset();
-  std::string text = read_until_end(probe.messages.get());
+  std::string text = read_message(probe.messages.get());
   while (::waitpid(probe.pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   probe.pid = -1;

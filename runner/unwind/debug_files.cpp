@@ -109,10 +109,10 @@ bool leads_to_file(const std::string& folder, const char* directory, const char*
   return ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
 }
 
-bool has_section(Elf* elf, std::string_view name) {
+Elf_Scn* find_section(Elf* elf, std::string_view name) {
   size_t names = 0;
   if (elf_getshdrstrndx(elf, &names) != 0) {
-    return false;
+    return nullptr;
   }
   Elf_Scn* section = nullptr;
   while ((section = elf_nextscn(elf, section)) != nullptr) {
@@ -122,10 +122,10 @@ bool has_section(Elf* elf, std::string_view name) {
     }
     const char* found = elf_strptr(elf, names, header.sh_name);
     if (found != nullptr && name == found) {
-      return true;
+      return section;
     }
   }
-  return false;
+  return nullptr;
 }
 
 std::string hex_digits(std::string_view bytes) {

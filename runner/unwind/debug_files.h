@@ -49,7 +49,12 @@ std::string folder_of(int fd);
 // regular file: a FIFO has it wait for a writer. `directory`: what a relative name is in besides, or null.
 bool leads_to_file(const std::string& folder, const char* directory, const char* name);
 
-bool has_section(Elf* elf, std::string_view name);
+// The first section of that name that has bytes in the file; null: there is none.
+Elf_Scn* find_section(Elf* elf, std::string_view name);
+
+inline bool has_section(Elf* elf, std::string_view name) {
+  return find_section(elf, name) != nullptr;
+}
 
 // Two lower-case digits for each byte.
 std::string hex_digits(std::string_view bytes);

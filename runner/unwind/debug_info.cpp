@@ -13,7 +13,6 @@
 #include "runner/unwind/debug_info.h"
 
 #include <dwarf.h>
-#include <gelf.h>
 
 #include <algorithm>
 #include <cstring>
@@ -167,24 +166,11 @@ bool leads_to_other_units(Dwarf_Die* unit) {
 
 // What the section has in the file, or rather in the memory where `elf` is; empty: there is none.
 std::string_view section_bytes(Elf* elf, std::string_view name) {
-  size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) {
-    return {};
-  }
-  Elf_Scn* section = nullptr;
-  while ((section = elf_nextscn(elf, section)) != nullptr) {
-    GElf_Shdr header;
-    const char* found = gelf_getshdr(section, &header) != nullptr
-                            ? elf_strptr(elf, names, header.sh_name)
-                            : nullptr;
-    if (found != nullptr && name == found) {
-      const Elf_Data* data = elf_rawdata(section, nullptr);
-      return data != nullptr && data->d_buf != nullptr
-                 ? std::string_view(static_cast<const char*>(data->d_buf), data->d_size)
-                 : std::string_view();
-    }
-  }
-  return {};
+  Elf_Scn* section = find_section(elf, name);
+  const Elf_Data* data = section != nullptr ? elf_rawdata(section, nullptr) : nullptr;
+  return data != nullptr && data->d_buf != nullptr
+             ? std::string_view(static_cast<const char*>(data->d_buf), data->d_size)
+             : std::string_view();
 }
 
 }  // namespace

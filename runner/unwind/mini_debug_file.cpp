@@ -1,11 +1,12 @@
 // Sizes are not believed: what grows beyond anything sensible is wrong.
 #include "runner/unwind/mini_debug_file.h"
 
-#include <gelf.h>
 #include <lzma.h>
 
 #include <string_view>
 #include <utility>
+
+#include "runner/unwind/debug_files.h"
 
 namespace crashcrawler {
 
@@ -44,32 +45,19 @@ Result<std::string> inflate_xz(std::string_view packed) {
 }  // namespace
 
 Result<std::optional<std::string>> mini_debug_file(Elf* elf) {
-  size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) {
+  Elf_Scn* section = find_section(elf, ".gnu_debugdata");
+  if (section == nullptr) {
     return std::optional<std::string>();
   }
-  Elf_Scn* section = nullptr;
-  while ((section = elf_nextscn(elf, section)) != nullptr) {
-    GElf_Shdr header;
-    const char* name = gelf_getshdr(section, &header) != nullptr
-                           ? elf_strptr(elf, names, header.sh_name)
-                           : nullptr;
-    if (name == nullptr || std::string_view(name) != ".gnu_debugdata" ||
-        header.sh_type == SHT_NOBITS) {
-      continue;
-    }
-    const Elf_Data* data = elf_rawdata(section, nullptr);
-    if (data == nullptr || data->d_buf == nullptr) {
-      return Error{".gnu_debugdata lies outside the file"};
-    }
-    Result<std::string> inflated =
-        inflate_xz({static_cast<const char*>(data->d_buf), data->d_size});
-    if (!inflated) {
-      return Error{".gnu_debugdata: " + inflated.error().message};
-    }
-    return std::optional(std::move(*inflated));
+  const Elf_Data* data = elf_rawdata(section, nullptr);
+  if (data == nullptr || data->d_buf == nullptr) {
+    return Error{".gnu_debugdata lies outside the file"};
   }
-  return std::optional<std::string>();
+  Result<std::string> inflated = inflate_xz({static_cast<const char*>(data->d_buf), data->d_size});
+  if (!inflated) {
+    return Error{".gnu_debugdata: " + inflated.error().message};
+  }
+  return std::optional(std::move(*inflated));
 }
 
 }  // namespace crashcrawler

@@ -14,6 +14,7 @@
 
 #include "runner/attribute/bounded_command.h"
 #include "runner/attribute/test_case/framework.h"
+#include "runner/base/next_line.h"
 
 namespace crashcrawler {
 namespace {
@@ -161,16 +162,6 @@ Words environment_for(const CrashReport& crash) {
 }
 
 // --- what they answer ------------------------------------------------------------------------------------------------
-
-std::string_view next_line(std::string_view& text) {
-  const size_t end = text.find('\n');
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(end == text.npos ? text.size() : end + 1);
-  if (line.ends_with('\r')) {
-    line.remove_suffix(1);
-  }
-  return line;
-}
 
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
