@@ -30,7 +30,8 @@
 namespace crashcrawler {
 namespace {
 
-constexpr int kCpusOfAttempt = 2;  // at most, when it is confined at all
+constexpr int kCpusOfAttempt = 2;     // at most, when it is confined at all
+constexpr uint64_t kLookAgain = 100;  // microseconds
 
 // splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): the standard library's distributions give other
 // numbers elsewhere, and a seed is to mean the same everywhere.
@@ -63,7 +64,9 @@ class Dice {
 
 void draw_stops(Dice& dice, ChaosSettings& settings) {
   settings.go_us = static_cast<uint32_t>(dice.of_any_size(8, 64));
-  settings.stop_us = static_cast<uint32_t>(dice.of_any_size(256, 1024));
+  settings.stop_threads = dice.chance(75);
+  settings.stop_us =
+      static_cast<uint32_t>(dice.of_any_size(256, settings.stop_threads ? 2048 : 1024));
 }
 
 std::vector<int> usable_cpu_numbers() {
@@ -151,8 +154,8 @@ class Competitor {
       wait_while(order_.number, number);
       return;
     }
-    const std::vector<int> usable = all_;
-    const cpu_set_t own = cpu_set(usable, settings.first_cpu + static_cast<size_t>(place_), 1);
+    placed_ = 0;
+    const cpu_set_t own = cpu_set(all_, settings.first_cpu + static_cast<size_t>(place_), 1);
     ::sched_setaffinity(0, sizeof own, &own);
     Dice dice(settings.seed + static_cast<uint64_t>(place_));
     const uint64_t begun = now_us();
@@ -162,8 +165,12 @@ class Competitor {
     while (is_current(number)) {
       const uint64_t end = now_us() + dice.between(200'000, 1'000'000);
       while (is_current(number) && now_us() < end) {
-        if (place_ == 0 && settings.cpus > 1 && dice.chance(10)) {
-          move_a_thread(settings, dice, usable);
+        if (settings.stop_threads && !has_several_threads()) {
+          rest(kLookAgain);
+          continue;
+        }
+        if (place_ == 0 && settings.cpus > 1) {
+          place_threads(settings, dice);
         }
         rest(dice.between(settings.go_us / 2, settings.go_us * 3 / 2));
         spin(number, dice.between(settings.stop_us / 2, settings.stop_us * 3 / 2));
@@ -193,33 +200,47 @@ class Competitor {
     ::syscall(SYS_futex, &order_.number, FUTEX_WAIT, number, &time, nullptr, 0);
   }
 
-  // One thread of the attempt to one processor, or back to all of them: it stops when that one is taken away and the others go on.
-  void move_a_thread(const ChaosSettings& settings, Dice& dice,
-                     const std::vector<int>& usable) const {
-    if (order_.cgroup[0] == '\0') {
+  // Of one process. What cannot be known is taken for granted.
+  bool has_several_threads() const {
+    return order_.cgroup[0] == '\0' ||
+           numbers_in("cgroup.threads").size() > numbers_in("cgroup.procs").size();
+  }
+
+  // Each thread of the attempt to one of its processors, or now and then to all of them: it stops when that one is taken
+  // away and the others go on. New threads are where their creator is.
+  void place_threads(const ChaosSettings& settings, Dice& dice) {
+    const std::vector<pid_t> threads = numbers_in("cgroup.threads");
+    if (threads.size() == placed_ && !dice.chance(10)) {
       return;
     }
-    const Result<std::string> list = read_file(std::string(order_.cgroup) + "/cgroup.threads");
-    std::vector<pid_t> threads;
-    std::istringstream numbers(list ? *list : "");
-    for (pid_t tid = 0; numbers >> tid;) {
-      threads.push_back(tid);
+    placed_ = threads.size();
+    for (const pid_t thread : threads) {
+      const bool everywhere = dice.chance(20);
+      const cpu_set_t set =
+          everywhere
+              ? cpu_set(all_, settings.first_cpu, settings.cpus)
+              : cpu_set(all_, settings.first_cpu + dice.below(static_cast<uint64_t>(settings.cpus)),
+                        1);
+      ::sched_setaffinity(thread, sizeof set, &set);
     }
-    if (threads.empty()) {
-      return;
+  }
+
+  std::vector<pid_t> numbers_in(const char* file) const {
+    std::vector<pid_t> all;
+    if (order_.cgroup[0] != '\0') {
+      const Result<std::string> text = read_file(std::string(order_.cgroup) + "/" + file);
+      std::istringstream numbers(text ? *text : "");
+      for (pid_t number = 0; numbers >> number;) {
+        all.push_back(number);
+      }
     }
-    const bool everywhere = dice.chance(33);
-    const cpu_set_t set =
-        everywhere
-            ? cpu_set(usable, settings.first_cpu, settings.cpus)
-            : cpu_set(usable, settings.first_cpu + dice.below(static_cast<uint64_t>(settings.cpus)),
-                      1);
-    ::sched_setaffinity(threads[dice.below(threads.size())], sizeof set, &set);
+    return all;
   }
 
   Order& order_;
   int place_;
-  std::vector<int> all_ = usable_cpu_numbers();
+  size_t placed_ = 0;  // so many threads had their processors chosen
+  const std::vector<int> all_ = usable_cpu_numbers();
 };
 
 // A competitor is to run the moment it wakes up, also where the machine has other work: by a high priority, if we may have

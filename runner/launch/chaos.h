@@ -6,7 +6,8 @@
 // early; ptrace and cgroup.freeze do the latter, too; all of them would make correct programs fail. Priorities are seen by nobody.
 // So the attempt is confined to few processors with a low priority, and a competitor of ours on the same processors lets it go on for
 // some ten microseconds and takes the processor for a millisecond, again and again: every thread stops at random places and every window is
-// stretched by the quotient. What is gained by that and by the other settings is a matter of luck, so each attempt draws its own.
+// stretched by the quotient. A program that loads is of little interest: most attempts are stopped only while one of their processes has
+// several threads, which costs a quarter of the time and finds three times as much. What is gained by that and by the other settings is a matter of luck, so each attempt draws its own.
 //
 // Competitors are outside of the tree. They take turns between disturbing and leaving alone, so that long attempts end.
 #pragma once

@@ -27,6 +27,7 @@ struct ChaosSettings {
   uint32_t go_us = 0,
            stop_us = 0;         // it runs and is kept waiting for about so long by turns; 0: never
   bool stop_one_cpu = false;    // only on the first of its processors
+  bool stop_threads = false;    // only while one of its processes has several threads
   uint32_t timer_slack_us = 0;  // 0: as it was (PR_SET_TIMERSLACK, prctl(2))
   uint32_t malloc_perturb = 0;  // 0: MALLOC_PERTURB_ is left alone (mallopt(3))
   uint64_t memory_high = 0;  // bytes; 0: none (cgroup-v2.rst), as where there is no such controller

