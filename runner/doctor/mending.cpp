@@ -38,7 +38,8 @@ ContainerOptions options_for(const std::set<Need>& needs) {
 }
 
 // All that full capture takes, also what is there already: the line replaces the one that started this container.
-// `podman`: its unprivileged containers have a cgroup2 of their own, which only has to be unmasked (podman-run(1)).
+// `podman`: its unprivileged containers have a cgroup2 of their own, which only has to be unmasked (podman-run(1)); but its filter
+// refuses bpf(2) to all that have no CAP_SYS_ADMIN (github.com/containers/common/issues/1988).
 Words engine_words(const ContainerOptions& options, bool podman) {
   Words words;
   const auto add = [&words](std::initializer_list<const char*> more) {
@@ -56,7 +57,7 @@ Words engine_words(const ContainerOptions& options, bool podman) {
   } else {
     add({"--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"});
   }
-  if (options.unfiltered) {
+  if (options.unfiltered || podman) {
     add({"--security-opt", "seccomp=unconfined"});
   }
   if (options.descriptors) {
