@@ -78,6 +78,8 @@ Json result_of(const ExportedGroup& group, const Export& all) {
   return result;
 }
 
+// GitHub's code scanning takes no rule without a full description and help
+// (docs.github.com, SARIF support for code scanning, reportingDescriptor object).
 Json rules_of(const Export& all) {
   std::map<std::string, bool> events;
   Json rules = Json::array();
@@ -87,7 +89,17 @@ Json rules_of(const Export& all) {
       rules.push_back(
           {{"id", "crash/" + event},
            {"name", event},
-           {"shortDescription", {{"text", "A process of the tests ended by " + event}}}});
+           {"shortDescription", {{"text", "A process of the tests ended by " + event}}},
+           {"fullDescription",
+            {{"text", "A process that the tests started ended by " + event +
+                          ". Each result is one distinct crash: its message is the cause, its code "
+                          "flow the stack of the thread that crashed."}}},
+           {"help",
+            {{"text",
+              "The stacks of all threads, the registers and the versions of all libraries "
+              "are in the report of the run: `crashcrawler show` prints them, `crashcrawler "
+              "gdb` opens the core. `crashcrawler repro` runs the command again and says "
+              "whether the same crash came back."}}}});
     }
   }
   return rules;

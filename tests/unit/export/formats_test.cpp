@@ -154,7 +154,11 @@ TEST_F(ExportTest, Sarif) {
   EXPECT_EQ(sarif["version"], "2.1.0");
   const Json& run = sarif["runs"][0];
   EXPECT_EQ(run["tool"]["driver"]["version"], "1.2.3");
-  EXPECT_EQ(run["tool"]["driver"]["rules"][0]["id"], "crash/SIGSEGV");
+  const Json& rule = run["tool"]["driver"]["rules"][0];
+  EXPECT_EQ(rule["id"], "crash/SIGSEGV");
+  for (const char* text : {"shortDescription", "fullDescription", "help"}) {
+    EXPECT_NE(rule[text]["text"], "") << text;
+  }
   EXPECT_EQ(run["invocations"][0]["executionSuccessful"], true);
   ASSERT_EQ(run["results"].size(), 1u);
   const Json& result = run["results"][0];
