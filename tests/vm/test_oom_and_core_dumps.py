@@ -1,4 +1,4 @@
-"""What needs a machine of one's own: a limit of memory, and the one core_pattern of a kernel.
+"""What needs a machine of one's own: limits of memory, and the one core_pattern of a kernel.
 
     test_oom_and_core_dumps.py KERNEL FOLDER NULL_WRITE            starts the machine
     test_oom_and_core_dumps.py inside FOLDER NULL_WRITE            is what runs in it
@@ -82,6 +82,22 @@ class OutOfMemory(unittest.TestCase):
         by_program = {crash["process"]["name"]: crash for crash in report["crashes"]}
         self.assert_out_of_memory(by_program["vm_eat_memory"])
         self.assertEqual(by_program["sh"]["crash_info"]["signal"]["name"], "SIGKILL")
+
+
+class Pressure(unittest.TestCase):
+    """--chaos where attempts have a memory controller."""
+
+    def test_attempts_have_what_their_records_say(self):
+        (CGROUPS / "cgroup.subtree_control").write_text("+memory")
+        folder = self.enterContext(harness.TemporaryFolder())
+        script = f"cat {CGROUPS}$(sed -n 's/^0:://p' /proc/self/cgroup)/memory.high; kill -SEGV $$"
+        outcome = harness.run(["sh", "-c", script], folder, "--repeat", "16", "--chaos=3")
+        report = outcome.report()
+        harness.validate(report)
+        told = [crash["chaos"]["settings"].get("memory_high", "max") for crash in report["crashes"]]
+        self.assertEqual(outcome.stdout.split(), [str(high) for high in told], outcome)
+        self.assertEqual(len(told), 16)
+        self.assertLess(told.count("max"), 16)
 
 
 class CoreDumps(unittest.TestCase):
