@@ -372,16 +372,22 @@ void Tracer::remember_sender(Process& process, const siginfo_t& info, pid_t rece
       (!from_process || (program != processes_.end() && &program->second == &process))) {
     return;
   }
+  set_sender(process, info.si_signo, pid, from_process ? info.si_uid : 0);
+}
+
+// `pid` is 0 for the kernel.
+void Tracer::set_sender(Process& process, int signal, pid_t pid, uid_t user) {
   cc_sender sender{};
-  sender.signal = static_cast<uint32_t>(info.si_signo);
-  if (from_process) {
+  sender.signal = static_cast<uint32_t>(signal);
+  if (pid != 0) {
+    const auto program = processes_.find(pid);
     const auto dead = dead_.find(pid);
     const Program* known = program != processes_.end() ? program->second.program.get()
                            : dead != dead_.end()       ? dead->second.get()
                                                        : nullptr;
     sender.sender = {static_cast<uint32_t>(pid), 0, known ? known->key.start_ns : 0};
     sender.ns_tgid = static_cast<uint32_t>(pid);
-    sender.uid = info.si_uid;
+    sender.uid = user;
     sender.in_tree = known ? 1 : 0;
     copy_text(sender.comm, known ? known->name : name_in(folder_of_process(pid)));
     if (known && known->command) {
@@ -389,7 +395,7 @@ void Tracer::remember_sender(Process& process, const siginfo_t& info, pid_t rece
     }
   }
   process.sender = sender;
-  process.sender_signal = info.si_signo;
+  process.sender_signal = signal;
   process.sender_time = Clock::now();
 }
 

@@ -118,7 +118,9 @@ class Tracer {
   Process* parent_of(pid_t pid);
   void resume(pid_t tid, int request, int signal = 0);
   void remember_sender(Process& process, const siginfo_t& info, pid_t receiver);
+  void set_sender(Process& process, int signal, pid_t pid, uid_t user);
   void remember_overtaken(Process& process, pid_t tid);
+  void assume_runner(Process& process);
   bool explains_kill(const Process& process) const;
   bool was_oom_killed();
   bool dies_by(const Thread& thread, int signal, const user_regs_struct& registers) const;

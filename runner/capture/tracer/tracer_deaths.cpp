@@ -56,6 +56,7 @@ void Tracer::take_exit(pid_t tid, Thread& thread) {
   if (signal != 0) {
     if (signal == SIGKILL) {
       remember_overtaken(process, tid);
+      assume_runner(process);
     }
     if (signal == SIGKILL && !explains_kill(process)) {
       resume(tid, PTRACE_CONT);
@@ -117,6 +118,24 @@ void Tracer::remember_overtaken(Process& process, pid_t tid) {
       }
     }
   }
+}
+
+// Of those it can be too late to see: then ctest is believed to have ended its own child, for nobody else has a reason to.
+void Tracer::assume_runner(Process& process) {
+  if (process.sender || process.ancestors.empty() || process.ancestors.front()->name != "ctest") {
+    return;
+  }
+  const auto parent = processes_.find(static_cast<pid_t>(process.ancestors.front()->key.tgid));
+  if (parent == processes_.end() || parent->second.program != process.ancestors.front()) {
+    return;
+  }
+  const std::vector<uint64_t> users =
+      status_numbers(bytes_of_file(folder_of_process(parent->first) + "/status"), "Uid");
+  set_sender(process, SIGSTOP, parent->first, users.empty() ? 0 : static_cast<uid_t>(users[0]));
+  note_once("ctest",
+            process.program->name + " (pid " + std::to_string(process.program->key.tgid) +
+                "), a test of ctest, was killed; ptrace(2) does not show by whom, and it is "
+                "taken for the end of its time");
 }
 
 bool Tracer::was_oom_killed() {
