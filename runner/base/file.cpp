@@ -49,6 +49,17 @@ Result<void> write_all(int fd, std::string_view bytes, const std::string& path) 
   return {};
 }
 
+Result<void> write_control_file(const std::string& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) {
+    return errno_error("cannot open " + path);
+  }
+  if (::write(fd.get(), text.data(), text.size()) < 0) {
+    return errno_error("cannot write " + std::string(text) + " to " + path);
+  }
+  return {};
+}
+
 Result<void> write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode) {
   // A file without a name (open(2), O_TMPFILE) leaves nothing behind when we are killed over it.
   const std::string directory = path.substr(0, path.find_last_of('/') + 1);

@@ -5,7 +5,6 @@
 // its attempt to the end of the run: it stays in that cgroup, by whose name crashes are told apart.
 #include "runner/launch/attempts.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -34,11 +33,6 @@ constexpr std::chrono::seconds kKillTime{5};  // as in supervise.cpp
 constexpr int kAskAgain = 20;                 // milliseconds
 constexpr size_t kMostLeftovers = 1000;
 constexpr int kNotExecutable = 126, kNotFound = 127;
-
-bool write_text(const std::string& path, const std::string& text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
 
 // One attempt that is not over.
 struct Running {
@@ -124,7 +118,7 @@ class Attempts {
       }
       const bool alone = (::mkdir(own.c_str(), 0755) == 0 || errno == EEXIST) &&
                          static_cast<bool>(server_.move_to(own));
-      *means = alone && write_text(cgroup + "/cgroup.subtree_control", "+" + name);
+      *means = alone && write_control_file(cgroup + "/cgroup.subtree_control", "+" + name);
     }
   }
 
@@ -398,7 +392,7 @@ class Attempts {
     if (!running.ended) {
       server_.send_signal(running.attempt.number, SIGKILL);
     }
-    if (running.cgroup.empty() || !write_text(running.cgroup + "/cgroup.kill", "1")) {
+    if (running.cgroup.empty() || !write_control_file(running.cgroup + "/cgroup.kill", "1")) {
       signal_all([&] { return processes(running); }, {SIGKILL});
     }
     if (running.ended) {

@@ -1,6 +1,5 @@
 #include "runner/launch/chaos.h"
 
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -24,7 +23,6 @@
 #include <vector>
 
 #include "runner/base/file.h"
-#include "runner/base/unique_fd.h"
 #include "runner/launch/own_descriptors.h"
 
 namespace crashcrawler {
@@ -104,11 +102,6 @@ uint64_t now_us() {
   ::clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000 +
          static_cast<uint64_t>(time.tv_nsec) / 1000;
-}
-
-bool write_text(const std::string& path, const std::string& text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
 // What a competitor is told; shared between it and us.
@@ -338,16 +331,17 @@ void disturb_this_process(const ChaosSettings& settings) {
 void press_cgroup(const std::string& cgroup, const std::string& directory,
                   ChaosSettings& settings) {
   if (settings.memory_high > 0 &&
-      !write_text(cgroup + "/memory.high", std::to_string(settings.memory_high))) {
+      !write_control_file(cgroup + "/memory.high", std::to_string(settings.memory_high))) {
     settings.memory_high = 0;
   }
   if (settings.io_bytes_per_second > 0) {
     struct stat status {};
     const std::string most = std::to_string(settings.io_bytes_per_second);
-    const bool written = ::stat(directory.c_str(), &status) == 0 &&
-                         write_text(cgroup + "/io.max", std::to_string(major(status.st_dev)) + ":" +
-                                                            std::to_string(minor(status.st_dev)) +
-                                                            " rbps=" + most + " wbps=" + most);
+    const bool written =
+        ::stat(directory.c_str(), &status) == 0 &&
+        write_control_file(cgroup + "/io.max", std::to_string(major(status.st_dev)) + ":" +
+                                                   std::to_string(minor(status.st_dev)) +
+                                                   " rbps=" + most + " wbps=" + most);
     if (!written) {
       settings.io_bytes_per_second = 0;
     }

@@ -22,17 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<void> write_control_file(const std::string& path, const std::string& text) {
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd) {
-    return errno_error("cannot open " + path);
-  }
-  if (::write(fd.get(), text.data(), text.size()) < 0) {
-    return errno_error("cannot write " + text + " to " + path);
-  }
-  return {};
-}
-
 std::string fresh_name(pid_t held) {
   uint32_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) {

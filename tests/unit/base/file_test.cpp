@@ -33,6 +33,16 @@ TEST(ReadFile, ReadsProcFilesThatSayTheyAreEmpty) {
   EXPECT_THAT(*maps, HasSubstr("r-xp"));
 }
 
+TEST(WriteControlFile, WritesToWhatIsThere) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.write("file", "....");
+  EXPECT_TRUE(write_control_file(path, "max"));
+  EXPECT_EQ(*read_file(path), "max.");
+  const Result<void> refused = write_control_file(path + "2", "max");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "cannot open " + path + "2: No such file or directory");
+}
+
 TEST(ReadFile, NamesAMissingFile) {
   const Result<std::string> read = read_file("/nonexistent/file");
   ASSERT_FALSE(read);
