@@ -121,7 +121,7 @@ void put_parents_last(std::vector<RawCrash>& crashes) {
       parents.insert(crash.ancestors.front().pid);
     }
   }
-  std::ranges::stable_partition(crashes, [&](const RawCrash& crash) {
+  std::stable_partition(crashes.begin(), crashes.end(), [&](const RawCrash& crash) {
     return crash.cause != Cause::timeout || !parents.contains(crash.pid);
   });
 }
@@ -316,12 +316,12 @@ void find_attempts(Captured& captured, Session& session) {
 }
 
 void take_out_further(Captured& captured, Session& session) {
-  const auto whole = std::ranges::stable_partition(
-      captured.crashes, [](const RawCrash& crash) { return !crash.abridged; });
+  std::vector<RawCrash>& all = captured.crashes;
+  const auto abridged = std::stable_partition(
+      all.begin(), all.end(), [](const RawCrash& crash) { return !crash.abridged; });
   Captured further;
-  further.crashes.assign(std::make_move_iterator(whole.begin()),
-                         std::make_move_iterator(whole.end()));
-  captured.crashes.erase(whole.begin(), whole.end());
+  further.crashes.assign(std::make_move_iterator(abridged), std::make_move_iterator(all.end()));
+  all.erase(abridged, all.end());
   find_attempts(further, session);
   for (RawCrash& crash : further.crashes) {
     session.repetition->further.push_back({std::move(crash.place), crash.attempt});

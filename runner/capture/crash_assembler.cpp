@@ -364,7 +364,8 @@ void CrashAssembler::Pending::finish() {
   for (RawThread& thread : crash.threads) {
     join(thread.stack);
   }
-  std::ranges::stable_partition(crash.threads, &RawThread::crashed);
+  std::stable_partition(crash.threads.begin(), crash.threads.end(),
+                        [](const RawThread& thread) { return thread.crashed; });
   join(crash.memory);
   if (!completed && crash.cause == Cause::exit && crash.first_signal &&
       crash.first_signal->handler == HandlerState::not_returned &&

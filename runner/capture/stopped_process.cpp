@@ -164,7 +164,7 @@ std::vector<pid_t> StoppedProcess::threads() const {
       tids.push_back(tid);
     }
   }
-  std::ranges::stable_partition(tids, [this](pid_t tid) { return tid == pid_; });
+  std::stable_partition(tids.begin(), tids.end(), [this](pid_t tid) { return tid == pid_; });
   return tids;
 }
 

@@ -120,7 +120,8 @@ void Tracer::look_at(pid_t pid, Clock::time_point deadline,
                       " of its threads did not stop to be looked at");
   }
   if (!standing.empty()) {
-    std::ranges::stable_partition(standing, [pid](pid_t tid) { return tid == pid; });
+    std::stable_partition(standing.begin(), standing.end(),
+                          [pid](pid_t tid) { return tid == pid; });
     ProcessTrain train({static_cast<uint32_t>(pid), 0, Stat(folder_of_process(pid)).start_ns()},
                        standing.front(), voice_.record);
     send_snapshot(standing, train, ancestor_records(process->second),
