@@ -116,6 +116,12 @@ std::vector<uint64_t> status_numbers(const std::string& status, const std::strin
   return numbers;
 }
 
+bool has_capability(unsigned number) {
+  const std::vector<uint64_t> effective =
+      status_numbers(bytes_of_file("/proc/self/status"), "CapEff", 16);
+  return !effective.empty() && (effective[0] >> number & 1) != 0;
+}
+
 std::vector<Region> regions_in(const std::string& folder) {
   std::vector<Region> regions;
   std::istringstream lines(bytes_of_file(folder + "/maps"));

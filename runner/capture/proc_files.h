@@ -43,6 +43,9 @@ class Stat {
 std::vector<uint64_t> status_numbers(const std::string& status, const std::string& name,
                                      int base = 10);
 
+// Whether this process has a capability, by its number in linux/capability.h, in effect.
+bool has_capability(unsigned number);
+
 // One line of proc_pid_maps(5).
 struct Region {
   uint64_t start = 0, end = 0, offset = 0, inode = 0;

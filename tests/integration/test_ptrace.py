@@ -272,5 +272,41 @@ class Tracers(Traced):
         self.assertEqual(sorted(left["name"] for left in self.report["run"]["leftover_processes"]), ["sleep", "strace"])
 
 
+class RootWithoutCapabilities(Traced):
+    """As in a plain container."""
+
+    def run_without(self, dropped, *command):
+        if os.geteuid() != 0:
+            self.skipTest("not root")
+        prefix = ["capsh", f"--drop={dropped}", "--shell=/usr/bin/env", "--"]
+        wrapped = harness.wrapped(command, self.folder / "out")
+        outcome = harness.Outcome(subprocess.run([*prefix, *wrapped], cwd=self.folder, capture_output=True, text=True),
+                                  self.folder / "out")
+        self.report = outcome.report()
+        return outcome
+
+    def test_a_run_inside_that_chooses_by_itself(self):
+        inner = harness.wrapped([CRASHING], self.folder / "inner", collector="auto")
+        outcome = self.run_without("cap_bpf,cap_perfmon,cap_sys_admin", *inner)
+        self.assertEqual(outcome.status, 128 + signal.SIGSEGV, outcome)
+        self.assertRegex("".join(self.report["soft_errors"]), "crashcrawler-ru.*what it starts was not watched")
+        inner_report = json.loads((self.folder / "inner" / "report.json").read_text())
+        self.assert_frames(inner_report["crashes"][0], FRAMES)
+
+    def test_setuid_programs_lose_their_rights_and_that_is_said(self):
+        if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
+            self.skipTest(f"{self.folder} is mounted with nosuid")
+        self.folder.chmod(0o755)
+        program = self.folder / "whoami"
+        shutil.copy(shutil.which("whoami"), program)
+        program.chmod(0o4755)
+        # setpriv has kept its capabilities until it executes the shell
+        become = ["setpriv", "--reuid", str(NOBODY), "--clear-groups", "sh", "-c", f"exec {program}"]
+        outcome = self.run_without("cap_sys_ptrace", *become)
+        self.assertEqual((outcome.status, outcome.stdout), (0, "nobody\n"), outcome)
+        note, = self.report["soft_errors"]
+        self.assertRegex(note, r"^sh \(pid \d+\) may not be looked at without CAP_SYS_PTRACE.*if it is setuid")
+
+
 if __name__ == "__main__":
     harness.main()

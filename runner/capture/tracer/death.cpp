@@ -272,7 +272,8 @@ bool LeakCheck::is_refused(const ProcessTrain& train, const user_regs_struct& re
 }
 
 bool LeakCheck::has_runtime(const ProcessTrain& train, const Region& code) {
-  constexpr std::string_view kWords = "LeakSanitizer does not work under ptrace";
+  // In two pieces: our own programs are looked through as well, when a run is inside of another, and must not have it.
+  static const std::string kWords = std::string("LeakSanitizer does not work ") + "under ptrace (";
   constexpr uint64_t kPiece = 1 << 20, kMost = 64 << 20;
   const auto [known, is_new] = runtimes_.try_emplace({code.device, code.inode}, false);
   uint64_t looked_at = 0;

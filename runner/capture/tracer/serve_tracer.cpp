@@ -2,6 +2,7 @@
 // a signal that was on its way arrives. So there is nothing to take down.
 #include "runner/capture/tracer/serve_tracer.h"
 
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -12,10 +13,17 @@
 
 #include "runner/base/unique_fd.h"
 #include "runner/capture/outbox.h"
+#include "runner/capture/proc_files.h"
 #include "runner/capture/tracer/tracer.h"
 
 namespace crashcrawler {
 namespace {
+
+// Root that lacks the capabilities has nobody left to ask; an ordinary user may have a sudo that a run inside of this one
+// finds. What loading needs: capabilities(7), CAP_BPF.
+bool may_load_bpf() {
+  return ::geteuid() != 0 || has_capability(CAP_BPF) || has_capability(CAP_SYS_ADMIN);
+}
 
 class Service {
  public:
@@ -27,7 +35,7 @@ class Service {
                  [this](const std::string& text) { outbox_.add_text(ProbeMessage::note, text); },
                  [this] { outbox_.add_message(ProbeMessage::check, PlainMessage{}); },
                  [this, most = begin.ring_bytes] { return outbox_.bytes_waiting() < most; }},
-                why.empty()),
+                why.empty() && may_load_bpf()),
         why_(why) {
     sigset_t set;
     sigemptyset(&set);

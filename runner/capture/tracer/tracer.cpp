@@ -22,6 +22,7 @@
 //    (cap_bprm_creds_from_file(), security/commoncap.c).
 #include "runner/capture/tracer/tracer.h"
 
+#include <linux/capability.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -287,8 +288,20 @@ void Tracer::warn_of_lost_privilege(pid_t tid, const Process& process,
   const std::string path = folder + "/exe";
   struct stat file {};
   struct statvfs mount {};
-  if (::geteuid() == 0 || ::stat(path.c_str(), &file) != 0 ||
-      ::statvfs(path.c_str(), &mount) != 0 || (mount.f_flag & ST_NOSUID) != 0) {
+  if (has_capability(CAP_SYS_PTRACE)) {
+    return;
+  }
+  if (::stat(path.c_str(), &file) != 0) {
+    if (errno == EACCES) {  // proc(5): as ptrace(2), for which having attached does not count
+      note_once("closed", process.program->name + " (pid " + std::to_string(tid) +
+                              ") may not be looked at without CAP_SYS_PTRACE, for it runs as "
+                              "another user or may not "
+                              "be read: of its crashes there are registers only, and if it is "
+                              "setuid it runs without that");
+    }
+    return;
+  }
+  if (::statvfs(path.c_str(), &mount) != 0 || (mount.f_flag & ST_NOSUID) != 0) {
     return;
   }
   const std::string status = bytes_of_file(folder + "/status");
