@@ -1,6 +1,7 @@
 """A Docker engine for tests, and the image of docker/Dockerfile in it.
 
     docker.py start ARCHIVES ROOT    CTest's fixture: an engine, the base image of ROOT, the image of the tarball in ARCHIVES
+    docker.py tools ARCHIVES         after it: the same image with what fixtures need, which apt brings; a visible skip without
     docker.py stop                   ends the engine if `start` began it
 
 The engine is the one that `docker` reaches already; else, for root, the program docker-engine is asked for one (in PATH, named by
@@ -19,6 +20,10 @@ import harness
 
 IMAGE = "crashcrawler-test"  # docker/Dockerfile with BASE
 BASE = "local/debian:bookworm"
+TOOLS = "crashcrawler-test-tools"  # BASE with PACKAGES
+IMAGE_WITH_TOOLS = "crashcrawler-test-with-tools"  # docker/Dockerfile with TOOLS
+PACKAGES = ("binutils", "bubblewrap", "cmake", "gdb", "libasan8", "libc6-dbg", "libc6-i386", "liblsan0", "libstdc++6", "libtsan2",
+            "libubsan1", "python3-jsonschema", "strace")
 STATE = harness.BUILD / "tests" / "docker"
 STARTED = STATE / "started"  # DOCKER_HOST of the engine that we have started
 MISSING = STATE / "missing"  # why there is none
@@ -46,7 +51,7 @@ class Engine:
 
     def import_base(self, root):
         """BASE from the root folder of a Debian (tests/packages/in_root make), unless it is there."""
-        if self.docker("image", "inspect", BASE, check=False).returncode == 0:
+        if self.has(BASE):
             return
         tar = subprocess.Popen([*harness.privilege(), "tar", "-C", root, "--exclude=./proc/*", "--exclude=./sys/*", "-c", "."],
                                stdout=subprocess.PIPE)
@@ -55,12 +60,24 @@ class Engine:
         if tar.wait() != 0:
             raise AssertionError(f"tar of {root} failed")
 
-    def build(self, tarball):
-        """IMAGE from a tarball of packaging/make-archives."""
+    def has(self, image):
+        return self.docker("image", "inspect", image, check=False).returncode == 0
+
+    def build(self, tarball, image=IMAGE, base=BASE):
+        """`image` from a tarball of packaging/make-archives, as docker/README.md says."""
         with tempfile.TemporaryDirectory(dir=STATE) as context:
             shutil.copy(tarball, context)
-            self.docker("build", "--network", "host", "-t", IMAGE, "-f", harness.SOURCE / "docker" / "Dockerfile",
-                        "--build-arg", f"BASE={BASE}", "--build-arg", f"TARBALL={tarball.name}", context)
+            self.docker("build", "--network", "host", "-t", image, "-f", harness.SOURCE / "docker" / "Dockerfile",
+                        "--build-arg", f"BASE={base}", "--build-arg", f"TARBALL={tarball.name}", context)
+
+    def build_tools(self):
+        """TOOLS. What apt said when it cannot be had, else None. In an engine of our own it is there the next time."""
+        install = f"apt-get -o Dpkg::Options::=--force-unsafe-io install -y --no-install-recommends {' '.join(PACKAGES)}"
+        with tempfile.TemporaryDirectory(dir=STATE) as context:
+            file = pathlib.Path(context) / "Dockerfile"
+            file.write_text(f"FROM {BASE}\nRUN apt-get update && {install} && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives\n")
+            built = self.docker("build", "--network", "host", "-t", TOOLS, context, check=False)
+        return None if built.returncode == 0 else (built.stdout + built.stderr).strip()[-500:]
 
 
 def connect():
@@ -118,12 +135,21 @@ def start(archives, root):
     engine.build(next(archives.glob("*.tar.gz")))
 
 
+def tools(archives):
+    engine = connect()
+    reason = engine.build_tools()
+    if reason:
+        harness.skip(f"apt brings no tools into an image: {reason}")
+    engine.build(next(archives.glob("*.tar.gz")), IMAGE_WITH_TOOLS, TOOLS)
+
+
 def stop():
     """Also after a `start` that failed."""
     if STARTED.exists():
         ours = STARTED.read_text()
         engine = Engine(ours or None)
-        engine.docker("image", "rm", "--force", IMAGE, *([] if ours else [BASE]), check=False)
+        for image in (IMAGE, IMAGE_WITH_TOOLS, *([] if ours else [TOOLS, BASE])):
+            engine.docker("image", "rm", "--force", image, check=False)
         engine.docker("image", "prune", "--force", "--filter", "label=crashcrawler.stage", check=False)
         if ours:
             docker_engine("stop")
@@ -131,7 +157,4 @@ def stop():
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "start":
-        start(*map(pathlib.Path, sys.argv[2:]))
-    else:
-        stop()
+    {"start": start, "tools": tools, "stop": stop}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
