@@ -20,6 +20,13 @@ namespace {
 constexpr uint32_t kVmRead = 1, kVmWrite = 2, kVmExec = 4, kVmShared = 8;  // include/linux/mm.h
 constexpr uint64_t kUserCode32 = 0x23;  // __USER32_CS, arch/x86/include/asm/segment.h
 
+// On another processor a thread of the group may come by, and walk the map, while the one that begins the train is about
+// to write its first record.
+bool may_be_first(uint32_t type) {
+  return type == CC_RECORD_PROCESS || type == CC_RECORD_THREAD || type == CC_RECORD_PATH ||
+         type == CC_RECORD_MAPPING;
+}
+
 }  // namespace
 
 struct CrashAssembler::Pending {
@@ -444,8 +451,7 @@ void CrashAssembler::feed(std::string_view record) {
   Pending& pending = pending_for(header->key);
   if (pending.completed) {
     pending.note("records arrived after the one that should have been the last");
-  } else if (order_.size() > before && header->type != CC_RECORD_PROCESS &&
-             header->type != CC_RECORD_THREAD) {
+  } else if (order_.size() > before && !may_be_first(header->type)) {
     pending.note("records arrived before the one that should have been the first");
   }
   if (header->size > record.size() || !pending.take_record(record)) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/unit/capture/records.h"
@@ -70,6 +71,17 @@ TEST(CrashAssembler, AWholeTrainBecomesOneCrashWithNothingMissing) {
   EXPECT_TRUE(crash.mappings[1].deleted);
   EXPECT_EQ(crash.mappings[1].device_major, 8u);
   EXPECT_EQ(crash.mappings[1].device_minor, 1u);
+}
+
+TEST(CrashAssembler, TheMapMayBeWalkedBeforeTheProcessIsDescribed) {
+  std::vector<std::string> train = whole_train();
+  std::rotate(train.begin(), train.end() - 4, train.end() - 1);
+
+  const std::vector<RawCrash> crashes = assemble(train);
+
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_THAT(crashes[0].soft_errors, IsEmpty());
+  EXPECT_EQ(crashes[0].mappings.size(), 2u);
 }
 
 TEST(CrashAssembler, TheProcessAroundTheCrash) {
