@@ -53,26 +53,35 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
   }
 
   // A small core of each crash that is worth one, while its memory is still at hand.
-  write_cores(session, captured.files, options.core_limit, options.output_directory);
+  if (!options.output_directory.empty()) {
+    write_cores(session, captured.files, options.core_limit, options.output_directory);
+  }
   let_stacks_go(session.crashes);
 
   // The test runner's own reports get the crashes, while what could not be done there can still be told in ours.
   augment_reports_of_others(session, options);
 
-  // The files, then the few lines that a person reads.
-  if (const Result<void> written =
-          write_reports(session, options.output_directory, options.junit_profile);
-      !written) {
-    return written.error();
+  // The files, then the few lines that a person reads, who gets these also when the files cannot be written.
+  Result<void> written;
+  if (!options.output_directory.empty()) {
+    written = write_reports(session, options.output_directory, options.junit_profile);
   }
-  spdlog::debug("the reports of {} crashes are in {}", session.crashes.size(),
-                options.output_directory);
-  const int status = exit_status_of(session, options);
-  std::fputs(summary(session, options.output_directory, status).c_str(), stderr);
+  const int status = written || options.best_effort ? exit_status_of(session, options)
+                                                    : written.error().exit_status;
+  const std::string directory = written ? options.output_directory : "";
+  std::fputs(summary(session, directory, status).c_str(), stderr);
+  if (!written) {
+    const Error error{written.error().message + "; what is in " + options.output_directory +
+                      " is not complete"};
+    if (!options.best_effort) {
+      return error;
+    }
+    spdlog::error("{}", error.message);
+  }
   return status;
 }
 
-Result<int> run_pipeline(const RunOptions& options) {
+Result<int> run_pipeline(RunOptions options) {
   Session session = describe_session(options.command);
   const Circumstances circumstances = circumstances_now();
 
@@ -99,7 +108,11 @@ Result<int> run_pipeline(const RunOptions& options) {
     return executable.error();
   }
   if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
-    return prepared.error();
+    if (!options.best_effort) {
+      return prepared.error();
+    }
+    spdlog::warn("there will be no report: {}", prepared.error().message);
+    options.output_directory.clear();
   }
   Result<Recording> recording = start_recording(options, session, circumstances);
   if (!recording) {

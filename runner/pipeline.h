@@ -10,7 +10,7 @@ namespace crashcrawler {
 // the harness could not do its job (Error::exit_status says which status that is). Writes to stderr
 // only: the summary, and with --verbose what it does. block_supervised_signals() has been called
 // before.
-Result<int> run_pipeline(const RunOptions& options);
+Result<int> run_pipeline(RunOptions options);
 
 // The same reports and exit status from the recording options.replay_file; nothing is run and no
 // privilege is needed.

@@ -202,7 +202,7 @@ void declare_options(CLI::App& app, RunOptions& options) {
           "When a command that succeeded makes us end with 70 (default: crash)",
           [&options](const std::string& word) { options.fail_on = one_of(kFailOn, word); });
   app.add_flag("--best-effort", options.best_effort,
-               "Run the command even where crashes cannot be captured");
+               "Run the command even where crashes cannot be captured, or no reports be written");
   static const std::map<std::string, CollectorChoice> kCollectors = {
       {"auto", CollectorChoice::automatic},
       {"bpf", CollectorChoice::bpf},

@@ -86,7 +86,10 @@ std::string crash_body(const CrashReport& crash, size_t times, const std::string
   } else {
     body += " no stack is known\n";
   }
-  return clipped(body + "\nfull report: " + text_path + "\n", kLargestBody);
+  if (!text_path.empty()) {
+    body += "\nfull report: " + text_path + "\n";
+  }
+  return clipped(body, kLargestBody);
 }
 
 // "AddressSanitizer:heap-use-after-free"
@@ -114,11 +117,12 @@ std::string type_of(const CrashReport& crash) {
   return signal_name(crash.raw.signal.number);
 }
 
-// Where a crash's own files are, without their suffix, as the reports name them.
+// Where a crash's own files are, without their suffix, as the reports name them. "": there are none.
 std::string report_path(const CrashReport& crash, const Session& session,
                         const std::string& output_directory) {
-  return output_path_from(output_directory + "/crashes/" + crash.id,
-                          session.command.working_directory);
+  return output_directory.empty() ? ""
+                                  : output_path_from(output_directory + "/crashes/" + crash.id,
+                                                     session.command.working_directory);
 }
 
 JunitError error_of(const CrashReport& crash, size_t times, const Session& session,
@@ -128,9 +132,12 @@ JunitError error_of(const CrashReport& crash, size_t times, const Session& sessi
   JunitError error;
   error.type = type_of(crash);
   error.message = shortened(headline(crash, directory), kLongestMessage);
-  error.body = crash_body(crash, times, error.message, directory, path + ".txt");
-  error.attachments = fmt::format("[[ATTACHMENT|{}.txt]]\n[[ATTACHMENT|{}.json]]\n",
-                                  brief(path, 4000), brief(path, 4000));
+  error.body =
+      crash_body(crash, times, error.message, directory, path.empty() ? "" : path + ".txt");
+  if (!path.empty()) {
+    error.attachments = fmt::format("[[ATTACHMENT|{}.txt]]\n[[ATTACHMENT|{}.json]]\n",
+                                    brief(path, 4000), brief(path, 4000));
+  }
   return error;
 }
 

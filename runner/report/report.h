@@ -20,6 +20,7 @@ Result<void> write_reports(const Session& session, const std::string& directory,
 
 // What a person reads at the end of the run, on stderr: at most 25 lines, each with its newline.
 // Empty when there is nothing to say (no crash, healthy collector, no leftovers, no time-out).
+// `directory` empty: no reports could be written.
 std::string summary(const Session& session, const std::string& directory, int exit_status);
 
 }  // namespace crashcrawler

@@ -153,10 +153,12 @@ TextLines block(const DistinctCrash& distinct, size_t number, const Session& ses
       lines.push_back(std::move(line));
     }
   }
-  lines.push_back(
-      "     " +
-      brief(output_path_from(output_directory + "/crashes/" + crash.id + ".txt", directory),
-            4 * kLongestLine));
+  if (!output_directory.empty()) {
+    lines.push_back(
+        "     " +
+        brief(output_path_from(output_directory + "/crashes/" + crash.id + ".txt", directory),
+              4 * kLongestLine));
+  }
   return lines;
 }
 
@@ -247,22 +249,24 @@ std::string summary(const Session& session, const std::string& directory, int ex
     trouble.insert(trouble.begin(), attempts.begin(), attempts.end());
   }
   const std::string report =
-      output_path_from(directory + "/report.json", session.command.working_directory);
+      directory.empty()
+          ? ""
+          : output_path_from(directory + "/report.json", session.command.working_directory);
   TextLines lines{essence(session, crashes, exit_status)};
   size_t room = kLines - trouble.size() - 2;  // the essence and the last line
   for (size_t i = 0; i < crashes.size(); ++i) {
     const TextLines next = block(crashes[i], i + 1, session, directory);
     const size_t reserved = i + 1 < crashes.size() ? 1 : 0;  // for "and N more"
     if (next.size() + reserved > room) {
-      lines.push_back(
-          fmt::format("and {}, see {}", rest_in_words(std::span(crashes).subspan(i)), report));
+      lines.push_back(fmt::format("and {}{}{}", rest_in_words(std::span(crashes).subspan(i)),
+                                  report.empty() ? "" : ", see ", report));
       break;
     }
     lines.insert(lines.end(), next.begin(), next.end());
     room -= next.size();
   }
   lines.insert(lines.end(), trouble.begin(), trouble.end());
-  lines.push_back("report: " + report);
+  lines.push_back(report.empty() ? "there is no report" : "report: " + report);
 
   std::string text;
   for (const std::string& line : lines) {

@@ -38,6 +38,14 @@ TEST(Summary, OfAQuietRunIsEmpty) {
   EXPECT_EQ(summary(quiet_session(), kOutput, 8), "");
 }
 
+TEST(Summary, NamesNoFileWhereNoneCouldBeWritten) {
+  const std::string text = summary(with({null_write()}), "", 125);
+  EXPECT_THAT(text, HasSubstr("crashcrawler-run exits with 125"));
+  EXPECT_THAT(text, HasSubstr("SIGSEGV"));
+  EXPECT_THAT(text, ::testing::EndsWith("crashcrawler: there is no report\n"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("crashes/")));
+}
+
 TEST(Summary, BeginsWithTheEssence) {
   EXPECT_EQ(lines_of(with({null_write(), null_write(), failed_check()}))[0],
             "crashcrawler: 3 crashes (2 distinct) in 5.2 s; the command exited with 8");
