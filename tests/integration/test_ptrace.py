@@ -293,6 +293,17 @@ class RootWithoutCapabilities(Traced):
         inner_report = json.loads((self.folder / "inner" / "report.json").read_text())
         self.assert_frames(inner_report["crashes"][0], FRAMES)
 
+    def test_a_crash_of_another_user_is_not_complete_and_that_is_said(self):
+        self.folder.chmod(0o755)
+        shutil.copy(CRASHING, self.folder / "victim")
+        become = ["setpriv", "--reuid", str(NOBODY), "--clear-groups", self.folder / "victim"]
+        outcome = self.run_without("cap_sys_ptrace,cap_perfmon,cap_sys_admin", *become)
+        self.assertEqual(outcome.status, 128 + signal.SIGSEGV, outcome)
+        crash, = self.report["crashes"]
+        self.assertEqual((crash["status"], crash["crash_info"]["signal"]["name"]), ("TRUNCATED", "SIGSEGV"))
+        self.assertIn("may not be looked at without CAP_SYS_PTRACE", outcome.stderr)
+        self.assertIn("1 crash is not complete", outcome.stderr)
+
     def test_setuid_programs_lose_their_rights_and_that_is_said(self):
         if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
             self.skipTest(f"{self.folder} is mounted with nosuid")

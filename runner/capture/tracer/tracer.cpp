@@ -293,11 +293,12 @@ void Tracer::warn_of_lost_privilege(pid_t tid, const Process& process,
   }
   if (::stat(path.c_str(), &file) != 0) {
     if (errno == EACCES) {  // proc(5): as ptrace(2), for which having attached does not count
-      note_once("closed", process.program->name + " (pid " + std::to_string(tid) +
-                              ") may not be looked at without CAP_SYS_PTRACE, for it runs as "
-                              "another user or may not "
-                              "be read: of its crashes there are registers only, and if it is "
-                              "setuid it runs without that");
+      note_once("closed",
+                process.program->name + " (pid " + std::to_string(tid) +
+                    ") may not be looked at without CAP_SYS_PTRACE, for it runs as "
+                    "another user or may not be "
+                    "read: of its crashes little more than registers is known, and if it is "
+                    "setuid it runs without that");
     }
     return;
   }
