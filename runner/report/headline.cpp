@@ -259,7 +259,7 @@ const char* verb(const CrashReport& report) {
 }  // namespace
 
 std::string program_name(const RawCrash& crash) {
-  if (crash.executable.empty() && crash.name.empty()) {  // without /proc
+  if (crash.executable.empty() && crash.name.empty() && crash.pid != 0) {  // without /proc
     return "process " + std::to_string(crash.pid);
   }
   return brief(crash.executable.empty() ? crash.name : base_name(crash.executable), kLongestName);

@@ -25,7 +25,7 @@ std::string test_in_words(const TestCase& test);
 // run says the same.
 std::string headline(const CrashReport& report, const std::string& directory);
 
-// The program's name: of its file, else of the process. Printable.
+// The program's name: of its file, else of the process, else "process PID"; "" when not even that is known. Printable.
 std::string program_name(const RawCrash& crash);
 
 }  // namespace crashcrawler

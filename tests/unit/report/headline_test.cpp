@@ -161,6 +161,8 @@ TEST(Headline, OfNothingButASignalIsStillASentence) {
   CrashReport report;
   report.raw.signal = {SIGSEGV, SEGV_MAPERR, 0, 0x5000, 0, 0};
   EXPECT_EQ(headline(report, ""), "a process died of SIGSEGV: nothing is mapped at address 0x5000");
+  report.raw.pid = 12;
+  EXPECT_THAT(headline(report, ""), StartsWith("process 12 died of SIGSEGV"));
 }
 
 TEST(Headline, IsPrintable) {
