@@ -187,8 +187,7 @@ class InAContainer(unittest.TestCase):
         if not cls.engine.has(docker.IMAGE_WITH_TOOLS):
             harness.skip("there is no image with the tools that fixtures need; the test docker.tools says why")
         cls.level = LEVELS[LEVEL]
-        cls.folder = cls.enterClassContext(harness.TemporaryFolder())
-        cls.folder.chmod(0o777)
+        cls.folder = cls.enterClassContext(docker.SharedFolder())
         cls.host = {**results(HOST / "bpf"), **(results(HOST / "ptrace") if cls.level.collector == "ptrace" else {})}
         cls.here = cls.run_there(cls.folder / "results")
 

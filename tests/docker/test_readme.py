@@ -38,7 +38,7 @@ class Lines(unittest.TestCase):
         cls.addClassCleanup(cls.engine.docker, "image", "rm", NAME, check=False)
 
     def project(self):
-        folder = self.enterContext(harness.TemporaryFolder())
+        folder = self.enterContext(docker.SharedFolder())
         build = folder / "build"
         build.mkdir()
         shutil.copy(PROGRAM, build / "checkout")
@@ -82,7 +82,6 @@ class Lines(unittest.TestCase):
     def test_an_ordinary_user(self):
         line = [line for line in LINES if line.startswith("docker run ")][3]
         folder = self.project()
-        folder.chmod(0o777)
         line = line.replace("docker run ", "docker run --user 1000 ")
         done = subprocess.run(["bash", "-c", line], cwd=folder, env=self.engine.environment, capture_output=True, text=True)
         self.assertEqual(done.returncode, FAILED_TESTS, done.stdout + done.stderr)

@@ -37,29 +37,27 @@ class WrongContainers(unittest.TestCase):
         cls.addClassCleanup(cls.engine.docker, "image", "rm", "--force", SCRATCH, check=False)
 
     def setUp(self):
-        self.shared = self.enterContext(harness.TemporaryFolder())
-        self.shared.chmod(0o777)
+        self.shared = self.enterContext(docker.SharedFolder())
 
     def run_in(self, image, *words, options=()):
         return self.engine.run(*words, image=image, options=["-v", f"{self.shared}:/shared", *options])
 
-    def report(self):
-        report = json.loads((self.shared / "out" / "report.json").read_text())
+    def report(self, folder="out"):
+        report = json.loads((self.shared / folder / "report.json").read_text())
         harness.validate(report)
         return report
 
     def test_image_that_has_nothing_but_the_programs(self):
         """No shell, no library, no /tmp, no /etc/passwd, no package database."""
-        for options, backend in ((["--privileged"], "bpf"), ([], "ptrace"), (["--user", "1000"], "ptrace")):
+        for folder, options, backend in (("1", ["--privileged"], "bpf"), ("2", [], "ptrace"), ("3", ["--user", "1000"], "ptrace")):
             with self.subTest(options):
-                done = self.run_in(SCRATCH, "--output-dir", "/shared/out", "--", "/victim", options=options)
+                done = self.run_in(SCRATCH, "--output-dir", f"/shared/{folder}", "--", "/victim", options=options)
                 self.assertEqual(done.returncode, KILLED, done.stderr)
-                report = self.report()
+                report = self.report(folder)
                 self.assertEqual(report["collector"]["backend"], backend)
                 crash, = report["crashes"]
                 functions = [frame.get("function") for frame in harness.flatten(harness.crashed_thread(crash))]
                 self.assertEqual(functions[:2], FUNCTIONS)
-                subprocess.run(["rm", "-r", self.shared / "out"], check=True)
 
     def test_command_that_such_an_image_has_not(self):
         done = self.run_in(SCRATCH, "--output-dir", "/shared/out", "--", "sh", "-c", "true")
@@ -78,12 +76,12 @@ class WrongContainers(unittest.TestCase):
         self.assertIn("there will be no report", done.stderr)
 
     def test_read_only_root_with_a_place_for_the_reports(self):
-        for level in ([], ["--privileged"]):
+        for folder, level in (("1", []), ("2", ["--privileged"])):
             with self.subTest(level):
-                done = self.run_in(docker.IMAGE, "--output-dir", "/shared/out", "--", "/shared/victim", options=[
+                done = self.run_in(docker.IMAGE, "--output-dir", f"/shared/{folder}", "--", "/shared/victim", options=[
                     "--read-only", *level, "-v", f"{PROGRAM}:/shared/victim:ro"])
                 self.assertEqual(done.returncode, KILLED, done.stderr)
-                self.assertEqual(len(self.report()["crashes"]), 1)
+                self.assertEqual(len(self.report(folder)["crashes"]), 1)
 
     def test_engine_that_is_down(self):
         """docker says so; its words and its exit status are passed on."""

@@ -29,6 +29,18 @@ STARTED = STATE / "started"  # DOCKER_HOST of the engine that we have started
 MISSING = STATE / "missing"  # why there is none
 
 
+class SharedFolder(harness.TemporaryFolder):
+    """One in which the root of a container may write, also when the test is an ordinary user's."""
+
+    def __enter__(self):
+        self.path.chmod(0o777)
+        return self.path
+
+    def __exit__(self, *error):
+        subprocess.run([*harness.privilege(), "chmod", "-R", "a+rwX", self.path], check=True)
+        super().__exit__(*error)
+
+
 class Engine:
     def __init__(self, host=None):
         self.environment = {**os.environ, **({"DOCKER_HOST": host} if host else {}), "LC_ALL": "C"}
