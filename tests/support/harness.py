@@ -249,11 +249,9 @@ def bpf_objects(kind):
 
 
 def our_cgroups():
-    """All cgroup directories named crashcrawler-*."""
-    found = set()
-    for mount in cgroup2_mounts():
-        found |= {str(path) for path in mount.rglob("crashcrawler-*") if path.is_dir()}
-    return found
+    """All cgroup directories named crashcrawler-*. Others may vanish meanwhile, a container's for example; os.walk() goes on."""
+    return {os.path.join(folder, name) for mount in cgroup2_mounts() for folder, names, _ in os.walk(mount)
+            for name in names if name.startswith("crashcrawler-")}
 
 
 def kernel_lists():
