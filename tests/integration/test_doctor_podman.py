@@ -77,6 +77,8 @@ class InPodman(unittest.TestCase):
         words = shlex.split(line)
         self.assertEqual(words[:3] + words[-4:], ["sudo", "podman", "run", "IMAGE", "crashcrawler-run", "--", "COMMAND"])
         options = words[3:-4]
+        readme = (harness.SOURCE / "docker" / "README.md").read_text()
+        self.assertIn(f"sudo podman run --rm {' '.join(options)} ", readme)
         mended, missing = self.ask(options)
         self.assertEqual((mended["capture"], missing), ("bpf", set()), mended)
         done = self.run_podman(options, "/usr/local/bin/crashcrawler-run", "--collector=bpf", "--output-dir", "/tmp/out", "--",
