@@ -60,6 +60,8 @@ enum cc_limits {
       80, /* of struct __cxa_exception (libstdc++, libsupc++/unwind-cxx.h), which begins with the type */
   CC_DEAD_STACK =
       8 << 10, /* bytes below the stack pointer in which a message just printed may still be read */
+  CC_CONTAINER_ID = 64, /* hexadecimal digits */
+  CC_CGROUP_NAME = 256, /* NAME_MAX and the NUL */
   CC_REDZONE =
       128, /* bytes below the stack pointer that belong to the frame (System V ABI, AMD64) */
 };
@@ -75,13 +77,15 @@ enum cc_record_type {
   CC_RECORD_FIRST_SIGNAL = 8,
   CC_RECORD_SENDER = 9,
   CC_RECORD_VARIABLE = 10,
+  CC_RECORD_NAMESPACE = 11,
 };
 
 /* The process a record belongs to: thread-group id in the initial pid namespace, and the start time
- * of its leader (CLOCK_BOOTTIME, ns), because a pid alone comes back. */
+ * of its leader (CLOCK_BOOTTIME, ns), because a pid alone comes back. `container` is for the probe: the number of the
+ * container that the process is in (struct cc_container); 0 for all others, and beyond the probe. */
 struct cc_key {
   __u32 tgid;
-  __u32 reserved;
+  __u32 container;
   __u64 start_ns;
 };
 
@@ -287,6 +291,20 @@ struct cc_sender {
   __u32 command_length;
   __u32 reserved;
   char command[CC_COMMAND_SIZE];
+};
+
+/* A container whose cgroup was made while we watched, in a map. */
+struct cc_container {
+  char id[CC_CONTAINER_ID];
+  __u32 number; /* from 1 on */
+};
+
+/* No part of a train, and for the probe alone: a process outside of the command's tree lives in a mount namespace that was
+ * not told of before. It is about to, if it has just been forked. */
+struct cc_namespace {
+  struct cc_record header;
+  __u32 ns_tgid; /* for the caller; 0: not visible in his pid namespace */
+  __u32 mnt_ns;  /* inode of its mount namespace */
 };
 
 enum cc_mappings_state {

@@ -39,6 +39,7 @@ static __noinline struct crash* begin_crash(struct task_struct* task) {
   __u32 tgid = task->tgid;
 
   fresh.key = key_of(task);
+  fresh.key.container = container_of_task(task);
   bpf_map_update_elem(&crashes, &tgid, &fresh, BPF_NOEXIST);
   return bpf_map_lookup_elem(&crashes, &tgid);
 }
@@ -159,7 +160,7 @@ int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* rec
     return 0;  // a fault, or abort(): siginfo says all, and a program may take a million of them
   }
   from_user = is_from_user(info);
-  if (bpf_task_storage_get(&descendants, receiver, 0, 0)) {
+  if (is_ours(mark_of(receiver))) {
     remember_sender(signal, from_user, receiver);
   }
   return 0;
@@ -167,26 +168,68 @@ int BPF_PROG(on_signal_generate, int signal, void* info, struct task_struct* rec
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
+  struct mark* mark;
+
   if (in_tree(parent)) {
-    bpf_task_storage_get(&descendants, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (child->pid == child->tgid) {
-      remember_fork(parent, child);
-      enter_list(child);
+    mark = bpf_task_storage_get(&descendants, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (mark) {
+      mark->container = container_of_task(parent);
     }
+  } else if (watches_containers) {  // clone3(2) can put it there at once: CLONE_INTO_CGROUP
+    enter_container(child, BPF_CORE_READ(child, cgroups, dfl_cgrp));
+    mark = mark_of(child);
+    if (!is_ours(mark)) {
+      return 0;
+    }
+  } else {
+    return 0;
+  }
+  if (child->pid == child->tgid) {
+    remember_fork(parent, child);
+    enter_list(child);
+    tell_namespace(child);
   }
   return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct* task) {
+  struct mark* mark;
+
   if (in_tree(task)) {
-    if (caller_place.root == 0) {  // the first of all is the command
+    mark = mark_of(task);
+    if (mark && mark->is_command) {
+      mark->is_command = 0;
       remember_caller_place(task);
+    } else if (!mark && is_attached) {  // it has come from elsewhere; who sends it signals is asked of marked tasks
+      bpf_task_storage_get(&descendants, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     }
+    tell_namespace(task);
     remember_exec(task);
     bpf_task_storage_delete(&first_signals, task);  // of the program before
     enter_list(task);  // the command itself was not forked by a process of the tree
   }
+  return 0;
+}
+
+// Where a run looks at containers only: those that begin meanwhile, and who enters them.
+SEC("?tp_btf/cgroup_mkdir")
+int BPF_PROG(on_cgroup_mkdir, struct cgroup* cgroup) {
+  remember_container(cgroup);
+  return 0;
+}
+
+SEC("?tp_btf/cgroup_attach_task")
+int BPF_PROG(on_cgroup_attach, struct cgroup* cgroup, const char* path, struct task_struct* task) {
+  enter_container(task, cgroup);
+  return 0;
+}
+
+// Never attached: the probe runs it once, in itself. Its place is the caller's until the command has begun; sudo may have
+// given it another mount namespace (pam_namespace(8)), which the command has not.
+SEC("?raw_tp")
+int remember_place(void* context) {
+  remember_caller_place(bpf_get_current_task_btf());
   return 0;
 }
 

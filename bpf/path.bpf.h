@@ -10,7 +10,7 @@
 #ifndef CRASHCRAWLER_BPF_PATH_BPF_H
 #define CRASHCRAWLER_BPF_PATH_BPF_H
 
-#include "emit.bpf.h"
+#include "lineage.bpf.h"
 
 /* A record of variable length is put together here, then copied into the ring. One slot for each
  * hook: both run with preemption off or serialised by `busy`, which is checked because that is the
@@ -106,6 +106,42 @@ static __always_inline void remember_caller_place(struct task_struct* command) {
 /* True in a task that may see other files under the same paths than the caller. */
 static __always_inline bool is_elsewhere(struct task_struct* task) {
   return (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) != caller_place.mount_namespace;
+}
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1024);
+  __type(key, __u32); /* inode of a mount namespace */
+  __type(value, __u32);
+} told_namespaces SEC(".maps");
+
+/* Has the probe hold the mount namespace of `task`, which may be gone when its files are asked for. */
+static __always_inline void tell_namespace(struct task_struct* task) {
+  struct cc_namespace* record;
+  __u32 inode, one = 1;
+
+  if ((!is_attached && !watches_containers) || !is_elsewhere(task)) {
+    return;
+  }
+  inode = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+  if (bpf_map_update_elem(&told_namespaces, &inode, &one, BPF_NOEXIST)) {
+    return;
+  }
+  record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+  if (!record) {
+    COUNT(lost_records);
+    bpf_map_delete_elem(&told_namespaces, &inode); /* its next process tells it */
+    return;
+  }
+  record->header.type = CC_RECORD_NAMESPACE;
+  record->header.version = CC_RECORD_VERSION;
+  record->header.size = sizeof(*record);
+  record->header.key = key_of(task);
+  record->header.key.container = container_of_task(task);
+  record->ns_tgid =
+      pid_in_namespace(BPF_CORE_READ(task, signal, pids[1]), caller_pid_namespace);
+  record->mnt_ns = inode;
+  bpf_ringbuf_submit(record, 0);
 }
 
 /* The slot, which is ours until send_path(), with an empty record. NULL: it is in use, which counts as a loss. */

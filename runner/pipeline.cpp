@@ -15,6 +15,7 @@
 #include "runner/launch/only_test.h"
 #include "runner/launch/sanitizer_options.h"
 #include "runner/launch/supervise.h"
+#include "runner/pipeline_outside.h"
 #include "runner/pipeline_repeat.h"
 #include "runner/pipeline_steps.h"
 #include "runner/report/cores.h"
@@ -82,7 +83,7 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
 }
 
 Result<int> run_pipeline(RunOptions options) {
-  Session session = describe_session(options.command);
+  Session session = describe_session(command_of(options));
   const Circumstances circumstances = circumstances_now();
 
   // The probe is started first, while we may still be root on somebody's behalf; from become() on we never are.
@@ -103,9 +104,15 @@ Result<int> run_pipeline(RunOptions options) {
   }
 
   // What is wrong with the command or the output is said before anything runs, and as the user sees it.
-  const Result<std::string> executable = resolve_executable(options.command);
+  const bool no_command = options.command.arguments.empty();
+  const Result<std::string> executable =
+      no_command ? Result<std::string>("") : resolve_executable(options.command);
   if (!executable) {
     return executable.error();
+  }
+  const Result<std::string> attached = attached_cgroup_of(options);
+  if (!attached) {
+    return attached.error();
   }
   if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
     if (!options.best_effort) {
@@ -117,6 +124,11 @@ Result<int> run_pipeline(RunOptions options) {
   Result<Recording> recording = start_recording(options, session, circumstances);
   if (!recording) {
     return recording.error();
+  }
+
+  if (no_command) {
+    return attach_pipeline(options, std::move(session), {*attached, false, true}, *rules,
+                           circumstances, collector, std::move(*recording));
   }
 
   // The command exists but has not begun: it waits before its exec until the probe watches its
@@ -133,11 +145,19 @@ Result<int> run_pipeline(RunOptions options) {
     return repeat_pipeline(options, std::move(session), *executable, *rules, circumstances,
                            collector);
   }
-  Result<HeldCommand> command = HeldCommand::start(session.command, *executable, options.keep_core);
+  // A container that it starts is no descendant of it, but its client can be made to say which one it is.
+  Result<ContainerId> container = ContainerId::prepare(session.command);
+  if (!container) {
+    return container.error();
+  }
+  Result<HeldCommand> command =
+      HeldCommand::start(container->command(), *executable, options.keep_core);
   if (!command) {
     return command.error();
   }
-  Result<BpfSource> source = collector.begin(command->pid(), options, circumstances, *recording);
+  Result<BpfSource> source =
+      collector.begin(command->pid(), options, circumstances, *recording,
+                      {*attached, container->is_expected(), false});
   if (!source && !options.best_effort) {
     return Error{
         source.error().in("crashes cannot be captured, so the command was not started").message +
@@ -149,14 +169,20 @@ Result<int> run_pipeline(RunOptions options) {
                 : source->cgroup().empty() ? "no cgroup: its forks are followed"
                                            : source->cgroup());
 
-  // From here on nothing that dies in the tree is missed.
+  // From here on nothing that dies in the tree is missed, nor in the container.
+  if (source) {
+    container->wait_for([&source](const std::string& id) { source->name_container(id); });
+  }
   if (const Result<void> released = command->release(); !released) {
     return released.error();
   }
-  Result<RunOutcome> outcome = supervise(*command, supervision_of(options, source, collector));
+  Supervision supervision = supervision_of(options, source, collector);
+  look_into_container(supervision, *container);
+  Result<RunOutcome> outcome = supervise(*command, supervision);
   if (!outcome) {
     return outcome.error();
   }
+  settle_container(*container, source, *outcome);
   session.soft_errors = std::move(outcome->soft_errors);
   session.outcome = std::move(*outcome);
 

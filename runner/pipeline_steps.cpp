@@ -134,11 +134,17 @@ Collector::Collector(CollectorChoice choice)
                                                  : find_and_start_probe()) {}
 
 Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
-                                   const Circumstances& circumstances, Recording& recording) {
+                                   const Circumstances& circumstances, Recording& recording,
+                                   const Outside& outside) {
   std::string why_not_bpf;
+  if (choice_ == CollectorChoice::ptrace && outside.any()) {
+    return Error{
+        "ptrace(2) does not reach processes that the command has not started itself, like those of a "
+        "container; it takes --collector=bpf"};
+  }
   if (choice_ != CollectorChoice::ptrace) {
-    Result<BpfSource> source = begin_with_current(held, options, circumstances, recording);
-    if (source || choice_ == CollectorChoice::bpf) {
+    Result<BpfSource> source = begin_with_current(held, options, circumstances, recording, outside);
+    if (source || choice_ == CollectorChoice::bpf || outside.any()) {
       return source;
     }
     why_not_bpf = source.error().message;
@@ -150,7 +156,7 @@ Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
       why_not_bpf.empty() ? "" : "BPF cannot be had (" + in_one_line(why_not_bpf) + ")";
   process_ = start_tracer([&](int socket) { serve_tracer(socket, said); });
   ended_ = false;
-  Result<BpfSource> source = begin_with_current(held, options, circumstances, recording);
+  Result<BpfSource> source = begin_with_current(held, options, circumstances, recording, outside);
   if (!source && !why_not_bpf.empty()) {
     return Error{why_not_bpf + "\n" + source.error().message};
   }
@@ -159,15 +165,21 @@ Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
 
 Result<BpfSource> Collector::begin_with_current(pid_t held, const RunOptions& options,
                                                 const Circumstances& circumstances,
-                                                Recording& recording) {
+                                                Recording& recording, const Outside& outside) {
   if (!process_) {
     return process_.error();
   }
+  CaptureOptions capture;
+  capture.crash_stack_bytes = options.crash_stack_bytes;
+  capture.thread_stack_bytes = options.thread_stack_bytes;
+  capture.ring_bytes = options.ring_bytes;
+  capture.delegate = options.repeats;
+  capture.alike = options.repeats ? kAlike : 0;
+  capture.only_attached = outside.no_command;
+  capture.watch_containers = outside.containers;
+  capture.attached_cgroup = outside.cgroup;
   Result<BpfSource> source =
-      BpfSource::begin(std::move(process_->socket), held,
-                       {options.crash_stack_bytes, options.thread_stack_bytes, options.ring_bytes,
-                        options.repeats, options.repeats ? kAlike : 0},
-                       circumstances, recording);
+      BpfSource::begin(std::move(process_->socket), held, capture, circumstances, recording);
   if (source) {
     return source;
   }

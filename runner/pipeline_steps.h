@@ -17,6 +17,15 @@
 
 namespace crashcrawler {
 
+// What is watched besides the command's own tree.
+struct Outside {
+  std::string cgroup;       // of others; empty: none
+  bool containers = false;  // the command starts one
+  bool no_command = false;  // there is nothing but `cgroup`; the caller is given in place of a held process
+
+  bool any() const { return containers || !cgroup.empty(); }
+};
+
 // The running probe, or the tracer. However we leave, it is told, waited for, and by then has removed what it
 // made.
 class Collector {
@@ -30,7 +39,7 @@ class Collector {
   // Has it watch `held` and everything it becomes; where the probe cannot and that is allowed, has a tracer do so and
   // says why on stderr. Error: what is missing on this machine, and how to get it.
   Result<BpfSource> begin(pid_t held, const RunOptions& options, const Circumstances& circumstances,
-                          Recording& recording);
+                          Recording& recording, const Outside& outside = {});
 
   // "bpf" or "ptrace"; once begin() has succeeded.
   const std::string& backend() const { return backend_; }
@@ -39,7 +48,8 @@ class Collector {
 
  private:
   Result<BpfSource> begin_with_current(pid_t held, const RunOptions& options,
-                                       const Circumstances& circumstances, Recording& recording);
+                                       const Circumstances& circumstances, Recording& recording,
+                                       const Outside& outside);
 
   CollectorChoice choice_;
   Result<ProbeProcess> process_;

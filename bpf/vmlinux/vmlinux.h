@@ -161,6 +161,7 @@ struct fs_struct {
 struct kernfs_node {
   const char* name;
   struct kernfs_node* parent;
+  __u64 id;
 };
 
 /* since Linux 6.15 */
@@ -168,8 +169,13 @@ struct kernfs_node___6_15 {
   struct kernfs_node* __parent;
 };
 
+struct cgroup_root {
+  int hierarchy_id;
+};
+
 struct cgroup {
   struct kernfs_node* kn;
+  struct cgroup_root* root;
 };
 
 struct css_set {

@@ -76,6 +76,8 @@ struct BpfSource::State {
         changed.notify_all();
       } else if (is(ProbeMessage::check, message)) {
         send_message(socket.get(), ProbeMessage::taken, PlainMessage{});
+      } else if (is(ProbeMessage::root, message)) {
+        assembler.take_root(message, reader.take_descriptor());
       } else {
         assembler.take(message);
       }
@@ -111,12 +113,19 @@ Result<BpfSource> BpfSource::begin(UniqueFd socket, pid_t held, const CaptureOpt
                                    const Circumstances& circumstances, Recording& recording) {
   auto state = std::make_unique<State>(std::move(socket), circumstances, recording);
   state->assembler.keep_whole(options.alike);
-  const BeginMessage begin{{},
-                           held,
-                           options.crash_stack_bytes,
-                           options.thread_stack_bytes,
-                           options.ring_bytes,
-                           options.delegate ? 1u : 0u};
+  BeginMessage begin{{},
+                     held,
+                     options.crash_stack_bytes,
+                     options.thread_stack_bytes,
+                     options.ring_bytes,
+                     options.delegate ? 1u : 0u,
+                     options.only_attached ? 1u : 0u,
+                     options.watch_containers ? 1u : 0u,
+                     ""};
+  if (options.attached_cgroup.size() >= sizeof begin.attached_cgroup) {
+    return Error{"the path of the cgroup is too long"};
+  }
+  options.attached_cgroup.copy(begin.attached_cgroup, sizeof begin.attached_cgroup);
   // When this fails the probe is gone, and the empty answer below says so.
   send_message(state->socket.get(), ProbeMessage::begin, begin);
   std::string_view batch = state->reader.next_batch();
@@ -177,6 +186,12 @@ std::vector<std::string> BpfSource::look_at_tree() {
     missing.push_back(line);
   }
   return missing;
+}
+
+void BpfSource::name_container(const std::string& id) {
+  ContainerMessage message{};
+  id.copy(message.id, sizeof message.id);
+  send_message(state_->socket.get(), ProbeMessage::container, message);
 }
 
 void BpfSource::kill_tree() {

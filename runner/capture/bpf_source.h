@@ -22,6 +22,9 @@ struct CaptureOptions {
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
   uint32_t ring_bytes = 16 << 20;
   bool delegate = false;  // the caller may make cgroups below that of the run
+  bool only_attached = false;   // no command; `held` is this process and not watched
+  bool watch_containers = false;  // that begin meanwhile, see name_container()
+  std::string attached_cgroup;  // directory; its processes are watched, too; empty: none
   size_t alike = 0;       // so many crashes of one place are kept whole; 0: all
 };
 
@@ -51,6 +54,10 @@ class BpfSource {
 
   // A record that did not come from the probe, among those that do: from here on it is like them. From any thread.
   void add(std::string_view record);
+
+  // Of the containers that begin during the run, the one with this id (64 hexadecimal digits) is the command's: what
+  // crashes in it is captured, from its beginning on, and nothing of others. From any thread.
+  void name_container(const std::string& id);
 
   // SIGKILL to everything in the cgroup.
   void kill_tree();

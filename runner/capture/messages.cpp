@@ -1,5 +1,6 @@
 #include "runner/capture/messages.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -51,13 +52,44 @@ std::string_view MessageReader::next_batch() {
   }
 }
 
+UniqueFd MessageReader::take_descriptor() {
+  UniqueFd descriptor;
+  if (!descriptors_.empty()) {
+    descriptor = std::move(descriptors_.front());
+    descriptors_.pop_front();
+  }
+  return descriptor;
+}
+
+// With one message at most one descriptor comes: what is sent with another ends what one call returns (unix(7)).
+ssize_t MessageReader::receive() {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  iovec part{buffer_.data() + end_, buffer_.size() - end_};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t got = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+  if (got < 0 && errno == ENOTSOCK) {
+    return ::read(fd_, part.iov_base, part.iov_len);
+  }
+  const cmsghdr* const first = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS) {
+    int descriptor = -1;
+    std::memcpy(&descriptor, CMSG_DATA(first), sizeof descriptor);
+    descriptors_.emplace_back(descriptor);
+  }
+  return got;
+}
+
 bool MessageReader::fill() {
   std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
   ssize_t got = 0;
   do {
-    got = ::read(fd_, buffer_.data() + end_, buffer_.size() - end_);
+    got = receive();
   } while (got < 0 && errno == EINTR);
   end_ += got > 0 ? static_cast<size_t>(got) : 0;
   return got > 0;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <string_view>
 #include <vector>
 
+#include "runner/base/unique_fd.h"
 #include "runner/capture/probe_protocol.h"
 
 namespace crashcrawler {
@@ -17,12 +19,17 @@ class MessageReader {
   // broken. Valid until the next call, also when the reader is moved.
   std::string_view next_batch();
 
+  // The first descriptor that came over the socket and was not taken yet; invalid: there is none.
+  UniqueFd take_descriptor();
+
  private:
   bool fill();
+  ssize_t receive();
 
   int fd_;
   std::vector<char> buffer_;
   size_t begin_ = 0, end_ = 0;
+  std::deque<UniqueFd> descriptors_;
 };
 
 // Takes the first message, header included, off a batch that is not empty.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 
 namespace crashcrawler {
 
@@ -29,6 +30,28 @@ void Outbox::add_pids(std::vector<int32_t> pids) {
       static_cast<uint32_t>(sizeof(MessageHeader) + pids.size() * sizeof(int32_t))};
   add({reinterpret_cast<const char*>(&header), sizeof header});
   add({reinterpret_cast<const char*>(pids.data()), pids.size() * sizeof(int32_t)});
+}
+
+void Outbox::send_root(uint32_t mount_namespace, int directory) {
+  flush_all();
+  RootMessage root{{static_cast<uint16_t>(ProbeMessage::root), kProtocolVersion, sizeof root},
+                   mount_namespace};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof directory)] = {};
+  iovec part{&root, sizeof root};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof directory);
+  std::memcpy(CMSG_DATA(rights), &directory, sizeof directory);
+  ssize_t sent = 0;
+  while (!broken_ && (sent = ::sendmsg(socket_, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+  }
+  broken_ = broken_ || sent != static_cast<ssize_t>(sizeof root);
 }
 
 void Outbox::flush() {

@@ -25,6 +25,8 @@ class Outbox {
   void add(std::string_view bytes);
   void add_text(ProbeMessage type, const std::string& text);
   void add_pids(std::vector<int32_t> pids);
+  // Sends what waits, then a ROOT with `directory`.
+  void send_root(uint32_t mount_namespace, int directory);
 
   template <typename Message>
   void add_message(ProbeMessage type, Message message) {
@@ -46,9 +48,15 @@ class Outbox {
   bool broken_ = false;
 };
 
-// One whole message. False: the other end is gone or speaks something else.
+// One whole message. False: the other end is gone or speaks something else, perhaps another version: what is shorter than it
+// should be is not waited for.
 template <typename Message>
 bool receive(int socket, Message& message) {
+  if (::recv(socket, &message.header, sizeof message.header, MSG_WAITALL | MSG_PEEK) !=
+          static_cast<ssize_t>(sizeof message.header) ||
+      message.header.size != sizeof message) {
+    return false;
+  }
   const ssize_t got = ::recv(socket, &message, sizeof message, MSG_WAITALL);
   return got == static_cast<ssize_t>(sizeof message) &&
          message.header.version == kProtocolVersion && message.header.size == sizeof message;

@@ -4,8 +4,8 @@
 // kernel has in the mapping (Documentation/filesystems/overlayfs.rst). That test keeps every guess honest, so of a
 // process in another mount namespace these are tried, until one is the file:
 //
-//  1. its path, through the root directory of a process that still lives in its namespace; where nobody does, through
-//     our own root;
+//  1. its path, through the root directory that the probe has opened for us, which it does for containers outside of the
+//     command's tree; else that of a process that still lives in its namespace; where nobody does, through our own root;
 //  2. its place in its file system, through every mount of ours that shows this part of it. What such a process runs
 //     was mostly bind-mounted from where we see it too, and a container's layers are folders of the host;
 //  3. if we live on an overlayfs ourselves, the folders of its layers are out of sight, but what is below them is not:
@@ -194,15 +194,19 @@ std::optional<std::string> without_tail(const std::string& path, const std::stri
 // The files of one crash. What it needs to know of the machine is asked when it is needed: mostly it is not.
 class Opener {
  public:
-  Opener(const RawCrash& crash, const PinnedFiles& known)
+  Opener(const RawCrash& crash, const PinnedFiles& known, const std::map<uint32_t, UniqueFd>& roots)
       : crash_(crash),
         known_(known),
+        roots_(roots),
         same_namespace_(crash.mount_namespace == 0 ||
                         crash.mount_namespace == mount_namespace_of("self")) {}
 
   PinnedFile open(const Mapping& mapping) {
     if (!same_namespace_ && !looked_) {
-      root_ = root_in_namespace(crash_);
+      const auto opened = roots_.find(crash_.mount_namespace);
+      root_ = opened == roots_.end()
+                  ? root_in_namespace(crash_)
+                  : UniqueFd(::fcntl(opened->second.get(), F_DUPFD_CLOEXEC, 0));
       looked_ = true;
     }
     PinnedFile pinned =
@@ -301,6 +305,7 @@ class Opener {
 
   const RawCrash& crash_;
   const PinnedFiles& known_;
+  const std::map<uint32_t, UniqueFd>& roots_;
   bool same_namespace_;
   bool looked_ = false;
   UniqueFd root_;  // of somebody who lives in its namespace; invalid: nobody does
@@ -367,8 +372,9 @@ std::set<uint64_t> mounts_now() {
   return ids;
 }
 
-void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mounts_before) {
-  Opener opener(crash, files);
+void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mounts_before,
+               const std::map<uint32_t, UniqueFd>& roots) {
+  Opener opener(crash, files, roots);
   std::map<FileKey, int64_t> modified;  // of the files of this crash
   for (const Mapping& mapping : crash.mappings) {
     const FileKey key = file_key(mapping);

@@ -13,7 +13,9 @@ namespace crashcrawler {
 // which it has its name; notes the time of its last change in the mappings. A file that is another one now, has other
 // bytes than those that were mapped, or cannot be opened, is kept with the reason. Of what lies on another mount than
 // `mounts_before` a copy is kept in memory, as far as there is room: an open file would keep the run from unmounting it.
-void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mounts_before);
+// `roots`: root directories of other mount namespaces, by inode number, that somebody has opened for us.
+void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mounts_before,
+               const std::map<uint32_t, UniqueFd>& roots = {});
 
 // The mounts of this process's namespace, by their ids.
 std::set<uint64_t> mounts_now();

@@ -12,6 +12,7 @@
 //                  FINISH      the run is over: send what is left, then take everything down
 //                  LOOK        the time is over: send a train of each process that lives (tracer only)
 //                  TAKEN       the answer to CHECK
+//                  CONTAINER   of those that begin during the run, this is the one that the command has started
 //   probe -> run   READY       from here on nothing is missed. Text, in three lines: the path
 //                              of the cgroup (empty: none could be made, the tree is followed from
 //                              fork to fork), the pid of the probe, and what this machine does not
@@ -24,6 +25,8 @@
 //                  NOTE        Text: what this collector does to the run that its user should know (tracer only)
 //                  CHECK       asks to be told when all before it has been taken and the files of its crashes are
 //                              open; until then the process waits at its exit (tracer only)
+//                  ROOT        the root directory of a mount namespace outside of the command's own tree, as a descriptor
+//                              (SCM_RIGHTS, unix(7)) with its first byte; before the crashes that need it
 //                  END         totals; every record of the run has been sent before it
 //
 // The probe ends, detaches, moves what still runs out of the cgroup and removes it when FINISH
@@ -45,6 +48,7 @@ enum class ProbeMessage : uint16_t {
   list_tree = 0x104,
   look = 0x105,
   taken = 0x106,
+  container = 0x107,
   ready = 0x201,
   failed = 0x202,
   end = 0x203,
@@ -52,6 +56,7 @@ enum class ProbeMessage : uint16_t {
   looked = 0x205,
   note = 0x206,
   check = 0x207,
+  root = 0x208,
 };
 
 struct MessageHeader {
@@ -67,6 +72,9 @@ struct BeginMessage {
   uint32_t thread_stack_bytes;
   uint32_t ring_bytes;  // power of two, a multiple of the page size
   uint32_t delegate;    // 1: the cgroup becomes the property of the held process's user
+  uint32_t only_attached;      // 1: no command, `held_pid` is the caller; it is not watched
+  uint32_t watch_containers;   // 1: containers that an engine starts meanwhile are watched, see CONTAINER
+  char attached_cgroup[4096];  // cgroup2 directory whose processes are watched, too; empty: none
 };
 
 // A BEGIN beyond these is refused.
@@ -75,6 +83,16 @@ constexpr uint32_t kMostRingBytes = 1 << 30;
 
 struct PlainMessage {  // kill_tree, list_tree, finish, look, taken, check
   MessageHeader header;
+};
+
+struct ContainerMessage {
+  MessageHeader header;
+  char id[CC_CONTAINER_ID];
+};
+
+struct RootMessage {
+  MessageHeader header;
+  uint32_t mnt_ns;  // inode of the mount namespace
 };
 
 // READY, FAILED, LOOKED and NOTE: the header, then text up to header.size.

@@ -15,7 +15,7 @@ RunAssembler::RunAssembler(const Circumstances& circumstances)
       assembler_(
           [this](RawCrash& crash) {
             if (alike_.is_wanted_whole(crash)) {
-              pin_files(crash, captured_.files, mounts_before_);
+              pin_files(crash, captured_.files, mounts_before_, roots_);
             } else {
               abridge(crash);
             }
@@ -33,10 +33,18 @@ void RunAssembler::take(std::string_view message) {
   } else if (is(ProbeMessage::note, message)) {
     captured_.soft_errors.emplace_back(text_of(message));
   } else if (is(ProbeMessage::tree, message) || is(ProbeMessage::looked, message) ||
-             is(ProbeMessage::check, message)) {
+             is(ProbeMessage::check, message) || is(ProbeMessage::root, message)) {
     // for whoever asked then; in a recording they say nothing
   } else {
     assembler_.feed(message);
+  }
+}
+
+void RunAssembler::take_root(std::string_view message, UniqueFd root) {
+  RootMessage told{};
+  if (root && message.size() == sizeof told) {
+    std::memcpy(&told, message.data(), sizeof told);
+    roots_.insert_or_assign(told.mnt_ns, std::move(root));
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ class RunAssembler {
 
   // READY, a record or END. The files of a crash are opened the moment it is complete.
   void take(std::string_view message);
+
+  // The root directory of a mount namespace that is told of in a ROOT message.
+  void take_root(std::string_view message, UniqueFd root);
 
   bool has_ended() const { return ended_; }  // END has come
   const std::string& cgroup() const { return cgroup_; }
@@ -43,6 +47,7 @@ class RunAssembler {
 
   Captured captured_;
   std::set<uint64_t> mounts_before_;  // the run
+  std::map<uint32_t, UniqueFd> roots_;  // of other mount namespaces
   AlikeCrashes alike_;
   CrashAssembler assembler_;
   std::string cgroup_;

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "runner/classify/expect_rules.h"
+#include "runner/launch/engine_command.h"
 
 namespace crashcrawler {
 namespace {
@@ -267,6 +268,18 @@ void declare_options(CLI::App& app, RunOptions& options) {
   app.add_flag("--debuginfod", options.debuginfod,
                "Ask the servers of DEBUGINFOD_URLS for debug files that are not here, for a minute "
                "at most");
+  declare(app, "--attach-cgroup", "PATH",
+          "Also watch all processes in this cgroup2, whoever has started them; without a command until it is "
+          "empty",
+          [&options](const std::string& word) { options.attach_cgroup = file_name(word); });
+  declare(app, "--attach-container", "ID",
+          "The same for the cgroup of a running container, by its id, the beginning of that, or its name",
+          [&options](const std::string& word) {
+            if (word.empty() || word.starts_with("-")) {
+              throw CLI::ValidationError("the id or name of a container is missing");
+            }
+            options.attach_container = word;
+          });
   declare(app, "--record", "FILE", "Also store what was captured in FILE, for --replay",
           [&options](const std::string& word) { options.record_file = file_name(word); });
   declare(app, "--replay", "FILE",
@@ -301,6 +314,7 @@ class UsageFormatter : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App*, std::string) const override {
     return "Usage: crashcrawler-run [options] -- command [arguments...]\n"
+           "       crashcrawler-run [options] --attach-container ID|--attach-cgroup PATH\n"
            "       crashcrawler-run [options] --replay FILE\n";
   }
 };
@@ -349,7 +363,14 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
   if (!options.replay_file.empty() && !rest.empty()) {
     return usage_error(app, "--replay runs no command, but there is one: " + rest.front());
   }
-  if (options.replay_file.empty() && rest.empty()) {
+  const bool attaches = !options.attach_cgroup.empty() || !options.attach_container.empty();
+  if (!options.attach_cgroup.empty() && !options.attach_container.empty()) {
+    return usage_error(app, "--attach-cgroup and --attach-container: only one of them at a time");
+  }
+  if (!options.replay_file.empty() && attaches) {
+    return usage_error(app, "--replay watches nothing, so there is nothing to attach to");
+  }
+  if (options.replay_file.empty() && rest.empty() && !attaches) {
     return usage_error(app, "no command to run");
   }
   AttemptPlan& plan = options.attempts;
@@ -366,6 +387,13 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
   }
   if (options.repeats && !options.replay_file.empty()) {
     return usage_error(app, "--replay runs no command, so there is nothing to repeat");
+  }
+  if (options.repeats && attaches) {
+    return usage_error(app, "--attach-cgroup and --attach-container are for one run, not for many");
+  }
+  if (options.repeats && engine_run_in(rest)) {
+    return usage_error(app, "a command that starts a container cannot be run many times; start the "
+                            "container once, and in it crashcrawler-run");
   }
   options.command.arguments = std::move(rest);
   std::error_code removed;

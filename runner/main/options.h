@@ -51,6 +51,7 @@ struct RunOptions {
   AttemptPlan attempts;  // meaningless when `repeats` is false
   bool repeats = false;  // the command is run as `attempts` says
   std::string only;      // empty: all tests of the command
+  std::string attach_cgroup, attach_container;  // at most one of them; empty: neither
   bool verbose = false;
   Command command;
 };

@@ -3,7 +3,7 @@
 #pragma once
 // clang-format off
 #define RECORD_FIELDS(F) \
-  F(cc_key, tgid) F(cc_key, reserved) F(cc_key, start_ns) \
+  F(cc_key, tgid) F(cc_key, container) F(cc_key, start_ns) \
   F(cc_record, type) F(cc_record, version) F(cc_record, size) F(cc_record, key) \
   F(cc_registers, r15) F(cc_registers, r14) F(cc_registers, r13) F(cc_registers, r12) \
   F(cc_registers, rbp) F(cc_registers, rbx) F(cc_registers, r11) F(cc_registers, r10) \
@@ -38,10 +38,12 @@
   F(cc_sender, header) F(cc_sender, sender) F(cc_sender, ns_tgid) F(cc_sender, uid) \
   F(cc_sender, signal) F(cc_sender, in_tree) F(cc_sender, comm) F(cc_sender, command_length) \
   F(cc_sender, reserved) F(cc_sender, command) \
+  F(cc_container, id) F(cc_container, number) \
+  F(cc_namespace, header) F(cc_namespace, ns_tgid) F(cc_namespace, mnt_ns) \
   F(cc_counters, deaths) F(cc_counters, lost_crashes) F(cc_counters, lost_records) F(cc_counters, unlisted) \
 
 
 #define RECORD_STRUCTS(S) \
   S(cc_key) S(cc_record) S(cc_registers) S(cc_process) S(cc_parent) S(cc_path) \
-  S(cc_thread) S(cc_bytes) S(cc_mapping) S(cc_exit) S(cc_first_signal) S(cc_sender) S(cc_variable) S(cc_counters)
+  S(cc_thread) S(cc_bytes) S(cc_mapping) S(cc_exit) S(cc_first_signal) S(cc_sender) S(cc_variable) S(cc_container) S(cc_namespace) S(cc_counters)
 // clang-format on

@@ -157,6 +157,34 @@ uint32_t pid_namespace_inode() {
   return ::stat("/proc/self/ns/pid", &status) == 0 ? static_cast<uint32_t>(status.st_ino) : 0;
 }
 
+// Runs remember_place() in this process.
+Result<void> remember_place(const crash_probe& programs) {
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  if (bpf_prog_test_run_opts(bpf_program__fd(programs.progs.remember_place), &options) != 0) {
+    return errno_error("cannot tell the BPF programs which root directory is ours");
+  }
+  return {};
+}
+
+// What is watched besides the command. To be called before they are loaded.
+void choose_outside(crash_probe& programs, const CollectorOptions& options) {
+  programs.rodata->is_attached = options.attached_cgroup >= 0;
+  programs.rodata->watches_containers = options.watch_containers;
+  programs.rodata->outside_is_allowed = options.outside_is_allowed;
+  bpf_program__set_autoload(programs.progs.on_cgroup_mkdir, options.watch_containers);
+  bpf_program__set_autoload(programs.progs.on_cgroup_attach, options.watch_containers);
+  bpf_program__set_autoload(programs.progs.remember_place, true);
+  bpf_program__set_autoattach(programs.progs.remember_place, false);
+}
+
+Result<void> watch_cgroup(const crash_probe& programs, uint32_t which, int directory) {
+  if (bpf_map_update_elem(bpf_map__fd(programs.maps.watched_cgroups), &which, &directory,
+                          BPF_ANY) != 0) {
+    return errno_error("cannot watch the cgroup");
+  }
+  return {};
+}
+
 // Whom the run belongs to: the held process is still his own. Unknown: nobody's memory is shown (overflowuid, 65534).
 uint32_t owner_of(pid_t held) {
   constexpr uint32_t kNobody = 65534;
@@ -178,6 +206,13 @@ Result<void> ask_for_variables(const crash_probe& programs) {
   }
   return {};
 }
+
+// tree.bpf.h
+constexpr uint32_t kRunCgroup = 0, kAttachedCgroup = 1;
+
+struct mark {
+  uint32_t container, is_command;
+};
 
 int hand_on(void* sink, void* data, size_t size) {
   // the ring hands out what was reserved; the record itself says how much of it counts
@@ -225,7 +260,8 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
   state->programs->rodata->caller_uid = owner_of(options.held);
   state->programs->rodata->crash_stack_bytes = options.crash_stack_bytes;
   state->programs->rodata->thread_stack_bytes = options.thread_stack_bytes;
-  state->programs->rodata->keep_list = options.cgroup.empty();
+  state->programs->rodata->keep_list = options.cgroup.empty() && !options.only_attached;
+  choose_outside(*state->programs, options);
   bpf_map__set_max_entries(state->programs->maps.ring, options.ring_bytes);
   state->degraded = choose_exit_programs(*state->programs);
   choose_sigreturn(*state->programs);
@@ -238,18 +274,27 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
   }
   if (!options.cgroup.empty()) {
     UniqueFd cgroup(::open(options.cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const int cgroup_fd = cgroup.get();
-    const uint32_t zero = 0;
-    if (!cgroup || bpf_map_update_elem(bpf_map__fd(state->programs->maps.run_cgroup), &zero,
-                                       &cgroup_fd, BPF_ANY) != 0) {
-      return errno_error("cannot watch the cgroup " + options.cgroup);
+    if (const Result<void> watched = watch_cgroup(*state->programs, kRunCgroup, cgroup.get());
+        !watched) {
+      return watched.error().in(options.cgroup);
     }
+  }
+  if (options.attached_cgroup >= 0) {
+    if (const Result<void> watched =
+            watch_cgroup(*state->programs, kAttachedCgroup, options.attached_cgroup);
+        !watched) {
+      return watched.error();
+    }
+  }
+  if (const Result<void> placed = remember_place(*state->programs); !placed) {
+    return placed.error();
   }
   UniqueFd held(static_cast<int>(::syscall(SYS_pidfd_open, options.held, 0)));
   const int held_fd = held.get();
-  const uint8_t marked = 1;
-  if (!held || bpf_map_update_elem(bpf_map__fd(state->programs->maps.descendants), &held_fd,
-                                   &marked, BPF_ANY) != 0) {
+  const mark marked{.container = 0, .is_command = 1};
+  if (!held || (!options.only_attached &&
+                bpf_map_update_elem(bpf_map__fd(state->programs->maps.descendants), &held_fd,
+                                    &marked, BPF_ANY) != 0)) {
     return errno_error("cannot watch the process " + std::to_string(options.held));
   }
   state->ring =
@@ -295,6 +340,25 @@ std::vector<int32_t> Collector::members() const {
     }
   }
   return pids;
+}
+
+uint32_t Collector::number_of_container(const std::string& id) const {
+  const int map = bpf_map__fd(state_->programs->maps.containers);
+  uint64_t key = 0, next = 0;
+  for (int found = bpf_map_get_next_key(map, nullptr, &next); found == 0;
+       found = bpf_map_get_next_key(map, &key, &next)) {
+    key = next;
+    cc_container container{};
+    if (bpf_map_lookup_elem(map, &key, &container) == 0 &&
+        id == std::string_view(container.id, sizeof container.id)) {
+      return container.number;
+    }
+  }
+  return 0;
+}
+
+void Collector::choose_container(uint32_t number) {
+  state_->programs->bss->own_container = number;
 }
 
 uint64_t Collector::missed_runs() const {

@@ -19,6 +19,10 @@ struct CollectorOptions {
   std::string cgroup;  // directory whose processes are watched; empty: the held process's children
                        // and theirs are followed by fork alone
   pid_t held = 0;      // first process of the tree: watched wherever it and its children move
+  bool only_attached = false;  // `held` is the caller, who is not watched
+  int attached_cgroup = -1;    // open directory of a cgroup whose processes are watched, too; -1: none
+  bool watch_containers = false;
+  bool outside_is_allowed = false;  // the caller may see memory of processes in those two, whoever they run as
   uint32_t crash_stack_bytes = 0, thread_stack_bytes = 0, ring_bytes = 0;
 };
 
@@ -42,6 +46,11 @@ class Collector {
   // Without a cgroup: the pids of the processes of the tree that live, as the caller numbers them (0: not visible to
   // him). A process that ends meanwhile may be missing or still there.
   std::vector<int32_t> members() const;
+
+  // The number in the records of the container with this id, whose cgroup was made since start(); 0: none was.
+  uint32_t number_of_container(const std::string& id) const;
+  // From now on records of this container alone come, of all containers.
+  void choose_container(uint32_t number);
 
   uint64_t missed_runs() const;
 

@@ -1,0 +1,33 @@
+// The steps of a run that looks outside of its command's tree: attached to a cgroup of others, or around `docker run`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runner/base/result.h"
+#include "runner/launch/container_id.h"
+#include "runner/pipeline_steps.h"
+
+namespace crashcrawler {
+
+// The command of the run; without one, what was asked of us.
+Command command_of(const RunOptions& options);
+
+// The cgroup of --attach-cgroup or --attach-container; empty without them. Error: there is none, or it is not clear which.
+Result<std::string> attached_cgroup_of(const RunOptions& options);
+
+// A run without a command: watches `outside` until it is empty, and reports. Like run_pipeline() from there on.
+Result<int> attach_pipeline(const RunOptions& options, Session session, const Outside& outside,
+                            const std::vector<ExpectRule>& rules,
+                            const Circumstances& circumstances, Collector& collector,
+                            Recording recording);
+
+// When the time is over the processes of the command's container are looked at with the others. `container` has to live as
+// long.
+void look_into_container(Supervision& supervision, const ContainerId& container);
+
+// The command has ended: its container is told to `source` if it was not yet, what still runs in it becomes leftovers, and what
+// is not known of it soft errors. Nobody in it is ended by us.
+void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutcome& outcome);
+
+}  // namespace crashcrawler
