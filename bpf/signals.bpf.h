@@ -162,6 +162,8 @@ struct sender {
   __u32 uid;
   __u32 signal;
   __u32 in_tree;
+  __u32 namespace_end;
+  __u32 reserved;
   char comm[CC_COMM_SIZE];
 };
 
@@ -182,6 +184,20 @@ static __always_inline bool is_from_user(void* info) {
   return bpf_probe_read_kernel(&code, sizeof(code), info + 8) == 0 && code <= 0;
 }
 
+/* Whether the running task is the first process of its pid namespace, on its way out: a SIGKILL that the kernel sends then is
+ * for those that it leaves behind (zap_pid_ns_processes(), kernel/pid_namespace.c). */
+static __always_inline bool ends_namespace(struct task_struct* task) {
+  struct pid* leader = BPF_CORE_READ(task, signal, pids[1]);
+  __u32 level = BPF_CORE_READ(leader, level);
+  int number = 0;
+
+  bpf_probe_read_kernel(&number, sizeof(number),
+                        (void*)leader + bpf_core_field_offset(struct pid, numbers) +
+                            (level & 31) * bpf_core_type_size(struct upid) +
+                            bpf_core_field_offset(struct upid, nr));
+  return level > 0 && number == 1 && BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT_FLAG;
+}
+
 static __always_inline void remember_sender(int signal, bool from_user,
                                             struct task_struct* receiver) {
   struct task_struct* current = bpf_get_current_task_btf();
@@ -195,6 +211,8 @@ static __always_inline void remember_sender(int signal, bool from_user,
     fresh.uid = BPF_CORE_READ(current, cred, uid.val);
     fresh.in_tree = in_tree(current);
     BPF_CORE_READ_INTO(&fresh.comm, current, group_leader, comm);
+  } else {
+    fresh.namespace_end = signal == SIGNAL_KILL && ends_namespace(current);
   }
   bpf_map_update_elem(&senders, &tgid, &fresh, BPF_ANY);
 }
@@ -214,7 +232,7 @@ static __always_inline void emit_sender(struct crash* crash) {
   record->signal = sender->signal;
   record->in_tree = sender->in_tree;
   __builtin_memcpy(record->comm, sender->comm, sizeof(record->comm));
-  record->reserved = 0;
+  record->namespace_end = sender->namespace_end;
   record->command_length = copy_command(record->command, sender->self.tgid);
   bpf_ringbuf_submit(record, 0);
 }

@@ -219,6 +219,7 @@ void CrashAssembler::Pending::take(const cc_sender& from) {
   sender.pid = static_cast<pid_t>(from.ns_tgid);
   sender.kernel = from.sender.tgid == 0;
   sender.in_tree = from.in_tree != 0;
+  sender.namespace_end = from.namespace_end != 0;
   sender.uid = from.uid;
   sender.name = text_of(from.comm);
   const size_t length = std::min<size_t>(from.command_length, sizeof from.command);

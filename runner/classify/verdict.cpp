@@ -274,7 +274,7 @@ bool may_be_crash(const RawCrash& death, const Harness& harness) {
   }
   const Sender& sender = *death.sender;
   if (sender.kernel) {
-    return death.signal.number == SIGKILL;
+    return death.signal.number == SIGKILL && !sender.namespace_end;
   }
   if (sender.in_tree) {
     return is_test_runner(sender) && is_above(sender, death) && !is_of_inner_run(death);

@@ -225,14 +225,14 @@ Result<std::string> find_cgroup_of_container(const std::string& name) {
       return Error{"there is more than one container whose id begins with " + name};
     }
     if (answer.alive) {
-      answering += (answering.empty() ? "" : " nor ") + std::string(client);
+      answering += (answering.empty() ? "" : " and ") + std::string(client);
     }
   }
   const bool is_id = name.size() >= kShortId && name.size() <= kIdLength &&
                      name.find_first_not_of(kDigits) == std::string::npos;
   const std::string why =
       "no container " + name + " is to be found: " +
-      (answering.empty() ? "neither docker nor podman reaches an engine" : answering + " knows none");
+      (answering.empty() ? "neither docker nor podman reaches an engine" : answering + " told of none");
   if (!is_id) {
     return Error{why + (answering.empty() ? "; without an engine at least 12 digits of its id are needed" : "")};
   }

@@ -37,7 +37,7 @@
   F(cc_first_signal, count) F(cc_first_signal, place_only) F(cc_first_signal, handler) F(cc_first_signal, siginfo) F(cc_first_signal, registers) \
   F(cc_sender, header) F(cc_sender, sender) F(cc_sender, ns_tgid) F(cc_sender, uid) \
   F(cc_sender, signal) F(cc_sender, in_tree) F(cc_sender, comm) F(cc_sender, command_length) \
-  F(cc_sender, reserved) F(cc_sender, command) \
+  F(cc_sender, namespace_end) F(cc_sender, command) \
   F(cc_container, id) F(cc_container, number) \
   F(cc_namespace, header) F(cc_namespace, ns_tgid) F(cc_namespace, mnt_ns) \
   F(cc_counters, deaths) F(cc_counters, lost_crashes) F(cc_counters, lost_records) F(cc_counters, unlisted) \
