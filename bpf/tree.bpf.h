@@ -84,23 +84,30 @@ struct {
 
 __u32 containers_seen = 0;
 
+/* In a map, because verifiers before 6.7 walk a callback once and take what they find on the stack then for its result. */
 struct name_scan {
-  const char* name; /* of CC_CGROUP_NAME bytes */
-  __u32 digits;     /* hexadecimal ones in a row, up to here */
-  __u32 found;      /* index behind the last of CC_CONTAINER_ID in a row; 0: not found */
+  struct cc_container container;
+  __u32 digits; /* hexadecimal ones in a row, up to here */
+  __u32 found;  /* index behind the last of CC_CONTAINER_ID in a row; 0: not found */
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct cc_container);
-} container_scratch SEC(".maps");
+  __type(value, struct name_scan);
+} name_scans SEC(".maps");
 
-static long name_step(__u32 index, struct name_scan* scan) {
+struct name_walk {
+  const char* name;
+  struct name_scan* scan;
+};
+
+static long name_step(__u32 index, struct name_walk* walk) {
+  struct name_scan* scan = walk->scan;
   char letter = 0;
 
-  bpf_probe_read_kernel(&letter, 1, scan->name + index);
+  bpf_probe_read_kernel(&letter, 1, walk->name + index);
   if (letter == 0) {
     return 1;
   }
@@ -121,8 +128,9 @@ static __always_inline void remember_container(struct cgroup* cgroup) {
   struct kernfs_node* node = BPF_CORE_READ(cgroup, kn);
   struct kernfs_node* parent = kernfs_parent(node);
   __u64 id = BPF_CORE_READ(node, id), above = BPF_CORE_READ(parent, id);
-  struct name_scan scan = {.name = BPF_CORE_READ(node, name)};
-  struct cc_container *known, *fresh;
+  struct name_walk walk = {.name = BPF_CORE_READ(node, name)};
+  struct name_scan* scan;
+  struct cc_container* known;
   __u32 zero = 0;
 
   if (BPF_CORE_READ(cgroup, root, hierarchy_id) != 0) { /* of cgroup v1 */
@@ -133,14 +141,19 @@ static __always_inline void remember_container(struct cgroup* cgroup) {
     bpf_map_update_elem(&containers, &id, known, BPF_ANY);
     return;
   }
-  bpf_loop(CC_CGROUP_NAME, name_step, &scan, 0);
-  fresh = bpf_map_lookup_elem(&container_scratch, &zero);
-  if (!fresh || scan.found < CC_CONTAINER_ID ||
-      bpf_probe_read_kernel(fresh->id, CC_CONTAINER_ID, scan.name + scan.found - CC_CONTAINER_ID)) {
+  scan = walk.scan = bpf_map_lookup_elem(&name_scans, &zero);
+  if (!scan) {
     return;
   }
-  fresh->number = __sync_fetch_and_add(&containers_seen, 1) + 1;
-  bpf_map_update_elem(&containers, &id, fresh, BPF_ANY);
+  scan->digits = scan->found = 0;
+  bpf_loop(CC_CGROUP_NAME, name_step, &walk, 0);
+  if (scan->found < CC_CONTAINER_ID ||
+      bpf_probe_read_kernel(scan->container.id, CC_CONTAINER_ID,
+                            walk.name + scan->found - CC_CONTAINER_ID)) {
+    return;
+  }
+  scan->container.number = __sync_fetch_and_add(&containers_seen, 1) + 1;
+  bpf_map_update_elem(&containers, &id, &scan->container, BPF_ANY);
 }
 
 /* Marks `task`, which is in `cgroup` now, if that is a container's. One that is ours already stays what it is. */

@@ -175,6 +175,9 @@ TEST(MayBeCrash, OfTheKernelsSignalsOnlySigkillIsTold) {
   EXPECT_FALSE(may_be_crash(killed_by(SIGPIPE, the_kernel()), kHarness));
   EXPECT_FALSE(may_be_crash(killed_by(SIGINT, the_kernel()), kHarness));
   EXPECT_TRUE(may_be_crash(killed_by(SIGKILL, the_kernel()), kHarness));
+  Sender end = the_kernel();
+  end.namespace_end = true;
+  EXPECT_FALSE(may_be_crash(killed_by(SIGKILL, end), kHarness));
 }
 
 TEST(MayBeCrash, WantOfMemoryIsToldWhoeverSentIt) {
