@@ -289,7 +289,8 @@ struct cc_sender {
   __u32 in_tree; /* 1: the sender belonged to the run */
   char comm[CC_COMM_SIZE];
   __u32 command_length;
-  __u32 namespace_end; /* 1: the first process of the pid namespace has ended, so the kernel ended all others */
+  __u32
+      namespace_end; /* 1: the first process of the pid namespace has ended, so the kernel ended all others */
   char command[CC_COMMAND_SIZE];
 };
 

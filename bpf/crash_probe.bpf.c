@@ -13,8 +13,9 @@
 // who sent a signal (signal_generate), who started whom with which command line (fork, exec).
 //
 // Which processes: those below our cgroup, and those descended from them wherever they have moved
-// since (the mark is handed on at fork). Everything else on the machine pays one cgroup comparison
-// and one storage look-up, at fatal signals, forks, execs and exits only.
+// since (the mark is handed on at fork); and, where that is asked for, an attached cgroup and the container of the command
+// (tree.bpf.h). Everything else on the machine pays one cgroup comparison and one storage look-up, at fatal signals, forks,
+// execs and exits only.
 #include "mappings.bpf.h"
 #include "snapshot.bpf.h"
 
@@ -201,7 +202,9 @@ int BPF_PROG(on_exec, struct task_struct* task) {
     if (mark && mark->is_command) {
       mark->is_command = 0;
       remember_caller_place(task);
-    } else if (!mark && is_attached) {  // it has come from elsewhere; who sends it signals is asked of marked tasks
+    } else if (
+        !mark &&
+        is_attached) {  // it has come from elsewhere; who sends it signals is asked of marked tasks
       bpf_task_storage_get(&descendants, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     }
     tell_namespace(task);

@@ -138,8 +138,7 @@ static __always_inline void tell_namespace(struct task_struct* task) {
   record->header.size = sizeof(*record);
   record->header.key = key_of(task);
   record->header.key.container = container_of_task(task);
-  record->ns_tgid =
-      pid_in_namespace(BPF_CORE_READ(task, signal, pids[1]), caller_pid_namespace);
+  record->ns_tgid = pid_in_namespace(BPF_CORE_READ(task, signal, pids[1]), caller_pid_namespace);
   record->mnt_ns = inode;
   bpf_ringbuf_submit(record, 0);
 }

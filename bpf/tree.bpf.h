@@ -25,7 +25,8 @@ struct {
 } watched_cgroups SEC(".maps");
 
 struct mark {
-  __u32 container;  /* its number; 0: the task descends from the command, or from the attached cgroup */
+  __u32
+      container; /* its number; 0: the task descends from the command, or from the attached cgroup */
   __u32 is_command; /* until it has begun */
 };
 
@@ -38,9 +39,10 @@ struct {
 
 /* What is looked for outside of the command's own tree. Where it is nothing the kernel drops the code that these guard when
  * it loads the programs. */
-const volatile bool is_attached = false;         /* ATTACHED_CGROUP is set */
-const volatile bool watches_containers = false;  /* those that an engine starts */
-const volatile bool outside_is_allowed = false;  /* the caller may see their memory, whoever they run as */
+const volatile bool is_attached = false;        /* ATTACHED_CGROUP is set */
+const volatile bool watches_containers = false; /* those that an engine starts */
+const volatile bool outside_is_allowed =
+    false; /* the caller may see their memory, whoever they run as */
 
 __u32 own_container = 0; /* 0: it is not known yet which container is ours */
 
@@ -78,7 +80,9 @@ static __always_inline bool is_allowed_outside(struct task_struct* current) {
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 4096);
-  __type(key, __u64); /* id of a cgroup2 directory: its inode number (the field id of struct kernfs_node) */
+  __type(
+      key,
+      __u64); /* id of a cgroup2 directory: its inode number (the field id of struct kernfs_node) */
   __type(value, struct cc_container);
 } containers SEC(".maps");
 

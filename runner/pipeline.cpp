@@ -155,9 +155,8 @@ Result<int> run_pipeline(RunOptions options) {
   if (!command) {
     return command.error();
   }
-  Result<BpfSource> source =
-      collector.begin(command->pid(), options, circumstances, *recording,
-                      {*attached, container->is_expected(), false});
+  Result<BpfSource> source = collector.begin(command->pid(), options, circumstances, *recording,
+                                             {*attached, container->is_expected(), false});
   if (!source && !options.best_effort) {
     return Error{
         source.error().in("crashes cannot be captured, so the command was not started").message +

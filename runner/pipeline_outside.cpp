@@ -17,7 +17,8 @@ namespace {
 // Of a container that runs; none: it has ended, or is not to be seen here.
 std::optional<ProcessTree> processes_in(const std::string& id) {
   const Result<std::string> cgroup = find_cgroup_of_id(id);
-  Result<ProcessTree> tree = cgroup ? ProcessTree::watch(*cgroup) : Result<ProcessTree>(cgroup.error());
+  Result<ProcessTree> tree =
+      cgroup ? ProcessTree::watch(*cgroup) : Result<ProcessTree>(cgroup.error());
   return tree ? std::optional(std::move(*tree)) : std::nullopt;
 }
 
@@ -49,7 +50,8 @@ Result<int> attach_pipeline(const RunOptions& options, Session session, const Ou
                             const std::vector<ExpectRule>& rules,
                             const Circumstances& circumstances, Collector& collector,
                             Recording recording) {
-  Result<BpfSource> source = collector.begin(::getpid(), options, circumstances, recording, outside);
+  Result<BpfSource> source =
+      collector.begin(::getpid(), options, circumstances, recording, outside);
   if (!source) {
     return source.error().in("crashes cannot be captured");
   }
@@ -98,7 +100,8 @@ void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutc
   if (!id) {
     if (source && outcome.exit_code != kEngineFailed && outcome.signal == 0) {
       outcome.soft_errors.push_back(
-          "nothing was captured in the container: its id has not been written to the file of --cidfile");
+          "nothing was captured in the container: its id has not been written to the file of "
+          "--cidfile");
     }
     return;
   }

@@ -139,7 +139,8 @@ Result<BpfSource> Collector::begin(pid_t held, const RunOptions& options,
   std::string why_not_bpf;
   if (choice_ == CollectorChoice::ptrace && outside.any()) {
     return Error{
-        "ptrace(2) does not reach processes that the command has not started itself, like those of a "
+        "ptrace(2) does not reach processes that the command has not started itself, like those of "
+        "a "
         "container; it takes --collector=bpf"};
   }
   if (choice_ != CollectorChoice::ptrace) {

@@ -21,7 +21,8 @@ namespace crashcrawler {
 struct Outside {
   std::string cgroup;       // of others; empty: none
   bool containers = false;  // the command starts one
-  bool no_command = false;  // there is nothing but `cgroup`; the caller is given in place of a held process
+  bool no_command =
+      false;  // there is nothing but `cgroup`; the caller is given in place of a held process
 
   bool any() const { return containers || !cgroup.empty(); }
 };

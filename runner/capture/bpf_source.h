@@ -21,11 +21,11 @@ struct CaptureOptions {
   uint32_t crash_stack_bytes = 64 << 10;   // of the crashing thread
   uint32_t thread_stack_bytes = 16 << 10;  // of each other thread
   uint32_t ring_bytes = 16 << 20;
-  bool delegate = false;  // the caller may make cgroups below that of the run
-  bool only_attached = false;   // no command; `held` is this process and not watched
+  bool delegate = false;          // the caller may make cgroups below that of the run
+  bool only_attached = false;     // no command; `held` is this process and not watched
   bool watch_containers = false;  // that begin meanwhile, see name_container()
-  std::string attached_cgroup;  // directory; its processes are watched, too; empty: none
-  size_t alike = 0;       // so many crashes of one place are kept whole; 0: all
+  std::string attached_cgroup;    // directory; its processes are watched, too; empty: none
+  size_t alike = 0;               // so many crashes of one place are kept whole; 0: all
 };
 
 class BpfSource {

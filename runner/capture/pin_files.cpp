@@ -204,9 +204,8 @@ class Opener {
   PinnedFile open(const Mapping& mapping) {
     if (!same_namespace_ && !looked_) {
       const auto opened = roots_.find(crash_.mount_namespace);
-      root_ = opened == roots_.end()
-                  ? root_in_namespace(crash_)
-                  : UniqueFd(::fcntl(opened->second.get(), F_DUPFD_CLOEXEC, 0));
+      root_ = opened == roots_.end() ? root_in_namespace(crash_)
+                                     : UniqueFd(::fcntl(opened->second.get(), F_DUPFD_CLOEXEC, 0));
       looked_ = true;
     }
     PinnedFile pinned =

@@ -70,10 +70,11 @@ struct BeginMessage {
   int32_t held_pid;  // as both ends see it: they share a pid namespace
   uint32_t crash_stack_bytes;
   uint32_t thread_stack_bytes;
-  uint32_t ring_bytes;  // power of two, a multiple of the page size
-  uint32_t delegate;    // 1: the cgroup becomes the property of the held process's user
-  uint32_t only_attached;      // 1: no command, `held_pid` is the caller; it is not watched
-  uint32_t watch_containers;   // 1: containers that an engine starts meanwhile are watched, see CONTAINER
+  uint32_t ring_bytes;     // power of two, a multiple of the page size
+  uint32_t delegate;       // 1: the cgroup becomes the property of the held process's user
+  uint32_t only_attached;  // 1: no command, `held_pid` is the caller; it is not watched
+  uint32_t
+      watch_containers;  // 1: containers that an engine starts meanwhile are watched, see CONTAINER
   char attached_cgroup[4096];  // cgroup2 directory whose processes are watched, too; empty: none
 };
 

@@ -46,7 +46,7 @@ class RunAssembler {
   void take_ready(std::string_view text);
 
   Captured captured_;
-  std::set<uint64_t> mounts_before_;  // the run
+  std::set<uint64_t> mounts_before_;    // the run
   std::map<uint32_t, UniqueFd> roots_;  // of other mount namespaces
   AlikeCrashes alike_;
   CrashAssembler assembler_;

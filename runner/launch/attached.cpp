@@ -73,8 +73,8 @@ struct Answer {
 
 Answer ask_engine(const std::string& client, const std::string& name) {
   Answer answer;
-  const Result<ProgramOutput> found = output_of(
-      {client, "container", "inspect", "--format", "{{.Id}} {{.State.Pid}}", "--", name});
+  const Result<ProgramOutput> found =
+      output_of({client, "container", "inspect", "--format", "{{.Id}} {{.State.Pid}}", "--", name});
   if (found && found->exit_status == 0) {
     Inspected container;
     std::istringstream(found->text) >> container.id >> container.pid;
@@ -85,8 +85,8 @@ Answer ask_engine(const std::string& client, const std::string& name) {
   if (!found || found->exit_status == 127) {
     return answer;
   }
-  const Result<ProgramOutput> alike = output_of({client, "container", "ls", "--all", "--no-trunc",
-                                                 "--quiet", "--filter", "id=" + name});
+  const Result<ProgramOutput> alike = output_of(
+      {client, "container", "ls", "--all", "--no-trunc", "--quiet", "--filter", "id=" + name});
   answer.alive = alike && alike->exit_status == 0;
   answer.ambiguous = answer.alive && lines_of(alike->text).size() > 1;
   return answer;
@@ -140,8 +140,8 @@ bool ends_the_watch(int signals) {
   signalfd_siginfo info{};
   bool ends = false;
   while (::read(signals, &info, sizeof info) == sizeof info) {
-    ends = ends || info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
-           info.ssi_signo == SIGHUP;
+    ends =
+        ends || info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP;
   }
   return ends;
 }
@@ -174,8 +174,8 @@ std::optional<std::string> container_part(const std::string& cgroup, const std::
 std::vector<std::string> cgroups_named(const std::string& digits, const std::string& directory) {
   std::vector<std::string> found;
   std::error_code error;
-  for (fs::recursive_directory_iterator entry(directory, fs::directory_options::skip_permission_denied,
-                                              error),
+  for (fs::recursive_directory_iterator
+           entry(directory, fs::directory_options::skip_permission_denied, error),
        end;
        !error && entry != end; entry.increment(error)) {
     std::error_code gone;
@@ -230,11 +230,13 @@ Result<std::string> find_cgroup_of_container(const std::string& name) {
   }
   const bool is_id = name.size() >= kShortId && name.size() <= kIdLength &&
                      name.find_first_not_of(kDigits) == std::string::npos;
-  const std::string why =
-      "no container " + name + " is to be found: " +
-      (answering.empty() ? "neither docker nor podman reaches an engine" : answering + " told of none");
+  const std::string why = "no container " + name + " is to be found: " +
+                          (answering.empty() ? "neither docker nor podman reaches an engine"
+                                             : answering + " told of none");
   if (!is_id) {
-    return Error{why + (answering.empty() ? "; without an engine at least 12 digits of its id are needed" : "")};
+    return Error{why + (answering.empty()
+                            ? "; without an engine at least 12 digits of its id are needed"
+                            : "")};
   }
   return cgroup_by_name(name, why);
 }

@@ -82,7 +82,8 @@ struct ContainerId::State {
     if (waiting.joinable()) {
       const uint64_t one = 1;
       if (::write(stop.get(), &one, sizeof one) != sizeof one) {
-        waiting.detach();  // cannot be: the counter of an eventfd that was never written to has room
+        waiting
+            .detach();  // cannot be: the counter of an eventfd that was never written to has room
       } else {
         waiting.join();
       }
@@ -105,9 +106,11 @@ Result<ContainerId> ContainerId::prepare(const Command& command) {
   state->expected = true;
   if (run->cidfile.empty()) {
     const char* const chosen = std::getenv("TMPDIR");
-    state->folder = std::string(chosen && *chosen == '/' ? chosen : "/tmp") + "/crashcrawler-XXXXXX";
+    state->folder =
+        std::string(chosen && *chosen == '/' ? chosen : "/tmp") + "/crashcrawler-XXXXXX";
     if (::mkdtemp(state->folder.data()) == nullptr) {
-      const Error error = errno_error("cannot make a folder for the id of the container, " + state->folder);
+      const Error error =
+          errno_error("cannot make a folder for the id of the container, " + state->folder);
       state->folder.clear();
       return error;
     }

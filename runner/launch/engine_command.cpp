@@ -9,21 +9,59 @@
 namespace crashcrawler {
 namespace {
 
-constexpr std::array<std::string_view, 28> kClientOptionsWithValue{
-    "--config",     "--context",        "-c",           "--host",         "-H",
-    "--log-level",  "-l",               "--tlscacert",  "--tlscert",      "--tlskey",
-    "--connection", "--cgroup-manager", "--conmon",     "--events-backend", "--hooks-dir",
-    "--identity",   "--imagestore",     "--module",     "--namespace",    "--out",
-    "--root",       "--runroot",        "--runtime",    "--runtime-flag", "--storage-driver",
-    "--storage-opt", "--tmpdir",        "--url"};
+constexpr std::array<std::string_view, 28> kClientOptionsWithValue{"--config",
+                                                                   "--context",
+                                                                   "-c",
+                                                                   "--host",
+                                                                   "-H",
+                                                                   "--log-level",
+                                                                   "-l",
+                                                                   "--tlscacert",
+                                                                   "--tlscert",
+                                                                   "--tlskey",
+                                                                   "--connection",
+                                                                   "--cgroup-manager",
+                                                                   "--conmon",
+                                                                   "--events-backend",
+                                                                   "--hooks-dir",
+                                                                   "--identity",
+                                                                   "--imagestore",
+                                                                   "--module",
+                                                                   "--namespace",
+                                                                   "--out",
+                                                                   "--root",
+                                                                   "--runroot",
+                                                                   "--runtime",
+                                                                   "--runtime-flag",
+                                                                   "--storage-driver",
+                                                                   "--storage-opt",
+                                                                   "--tmpdir",
+                                                                   "--url"};
 
-constexpr std::array<std::string_view, 24> kRunOptionsWithoutValue{
-    "--detach",      "--disable-content-trust", "--env-host",   "--help",
-    "--http-proxy",  "--init",                  "--interactive", "--no-healthcheck",
-    "--no-hosts",    "--no-hostname",           "--oom-kill-disable", "--passwd",
-    "--privileged",  "--publish-all",           "--quiet",      "--read-only",
-    "--read-only-tmpfs", "--replace",           "--rm",         "--rmi",
-    "--rootfs",      "--sig-proxy",             "--tls-verify", "--tty"};
+constexpr std::array<std::string_view, 24> kRunOptionsWithoutValue{"--detach",
+                                                                   "--disable-content-trust",
+                                                                   "--env-host",
+                                                                   "--help",
+                                                                   "--http-proxy",
+                                                                   "--init",
+                                                                   "--interactive",
+                                                                   "--no-healthcheck",
+                                                                   "--no-hosts",
+                                                                   "--no-hostname",
+                                                                   "--oom-kill-disable",
+                                                                   "--passwd",
+                                                                   "--privileged",
+                                                                   "--publish-all",
+                                                                   "--quiet",
+                                                                   "--read-only",
+                                                                   "--read-only-tmpfs",
+                                                                   "--replace",
+                                                                   "--rm",
+                                                                   "--rmi",
+                                                                   "--rootfs",
+                                                                   "--sig-proxy",
+                                                                   "--tls-verify",
+                                                                   "--tty"};
 
 // Those with one letter, which may be written together (-it).
 constexpr std::string_view kShortWithoutValue = "diPqt";

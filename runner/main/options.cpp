@@ -269,11 +269,13 @@ void declare_options(CLI::App& app, RunOptions& options) {
                "Ask the servers of DEBUGINFOD_URLS for debug files that are not here, for a minute "
                "at most");
   declare(app, "--attach-cgroup", "PATH",
-          "Also watch all processes in this cgroup2, whoever has started them; without a command until it is "
+          "Also watch all processes in this cgroup2, whoever has started them; without a command "
+          "until it is "
           "empty",
           [&options](const std::string& word) { options.attach_cgroup = file_name(word); });
   declare(app, "--attach-container", "ID",
-          "The same for the cgroup of a running container, by its id, the beginning of that, or its name",
+          "The same for the cgroup of a running container, by its id, the beginning of that, or "
+          "its name",
           [&options](const std::string& word) {
             if (word.empty() || word.starts_with("-")) {
               throw CLI::ValidationError("the id or name of a container is missing");
@@ -392,8 +394,9 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
     return usage_error(app, "--attach-cgroup and --attach-container are for one run, not for many");
   }
   if (options.repeats && engine_run_in(rest)) {
-    return usage_error(app, "a command that starts a container cannot be run many times; start the "
-                            "container once, and in it crashcrawler-run");
+    return usage_error(app,
+                       "a command that starts a container cannot be run many times; start the "
+                       "container once, and in it crashcrawler-run");
   }
   options.command.arguments = std::move(rest);
   std::error_code removed;

@@ -48,9 +48,9 @@ struct RunOptions {
   bool list_tests =
       true;  // start a dead test program once more to ask for the tests that it never began
   JunitProfile junit_profile = JunitProfile::full;
-  AttemptPlan attempts;  // meaningless when `repeats` is false
-  bool repeats = false;  // the command is run as `attempts` says
-  std::string only;      // empty: all tests of the command
+  AttemptPlan attempts;                         // meaningless when `repeats` is false
+  bool repeats = false;                         // the command is run as `attempts` says
+  std::string only;                             // empty: all tests of the command
   std::string attach_cgroup, attach_container;  // at most one of them; empty: neither
   bool verbose = false;
   Command command;

@@ -103,7 +103,8 @@ struct Sender {
   pid_t pid = 0;  // 0: the kernel, or a process outside of our pid namespace
   bool kernel = false;
   bool in_tree = false;  // it belonged to the run
-  bool namespace_end = false;  // the kernel, because the first process of the pid namespace had ended
+  bool namespace_end =
+      false;  // the kernel, because the first process of the pid namespace had ended
   uid_t uid = 0;
   std::string name;                    // comm
   std::vector<std::string> arguments;  // empty: not known

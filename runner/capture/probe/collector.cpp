@@ -292,9 +292,9 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
   UniqueFd held(static_cast<int>(::syscall(SYS_pidfd_open, options.held, 0)));
   const int held_fd = held.get();
   const mark marked{.container = 0, .is_command = 1};
-  if (!held || (!options.only_attached &&
-                bpf_map_update_elem(bpf_map__fd(state->programs->maps.descendants), &held_fd,
-                                    &marked, BPF_ANY) != 0)) {
+  if (!held ||
+      (!options.only_attached && bpf_map_update_elem(bpf_map__fd(state->programs->maps.descendants),
+                                                     &held_fd, &marked, BPF_ANY) != 0)) {
     return errno_error("cannot watch the process " + std::to_string(options.held));
   }
   state->ring =

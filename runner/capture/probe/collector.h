@@ -20,9 +20,11 @@ struct CollectorOptions {
                        // and theirs are followed by fork alone
   pid_t held = 0;      // first process of the tree: watched wherever it and its children move
   bool only_attached = false;  // `held` is the caller, who is not watched
-  int attached_cgroup = -1;    // open directory of a cgroup whose processes are watched, too; -1: none
+  int attached_cgroup =
+      -1;  // open directory of a cgroup whose processes are watched, too; -1: none
   bool watch_containers = false;
-  bool outside_is_allowed = false;  // the caller may see memory of processes in those two, whoever they run as
+  bool outside_is_allowed =
+      false;  // the caller may see memory of processes in those two, whoever they run as
   uint32_t crash_stack_bytes = 0, thread_stack_bytes = 0, ring_bytes = 0;
 };
 

@@ -1,7 +1,7 @@
 // The caller names a cgroup, and we are root: so everything is asked of the kernel here, nothing is taken from him. He gets
 // nothing that he could not have without us. Root has it all. Who may use an engine is root by its hands. Everybody else has
 // what ptrace(2) would give him: his own processes, and those in user namespaces that he has made (rootless containers,
-// user_namespaces(7)); and because another user's may come into that cgroup later, memory of such is withheld then.
+// user_namespaces(7)); and because another user's may come into that cgroup later, memory of such is withheld then, and no root directory is handed over.
 #include "runner/capture/probe/outside_access.h"
 
 #include <fcntl.h>

@@ -27,7 +27,8 @@ bool may_use_engine(const Asking& asking);
 
 struct AttachedCgroup {
   UniqueFd directory;
-  bool all_of_it = false;  // he may see all that is or will be in it, and not only what runs as himself
+  bool all_of_it =
+      false;  // he may see all that is or will be in it, and not only what runs as himself: memory and files
 };
 
 // The process ids of all threads in a cgroup and below it; "0" for one outside of our pid namespace.

@@ -90,9 +90,9 @@ void Relay::pass(std::string record) {
   const uint32_t none = 0;
   std::memcpy(record.data() + offsetof(cc_record, key) + offsetof(cc_key, container), &none,
               sizeof none);
-  if (const auto process = as<cc_process>(record);
-      process && process->header.type == CC_RECORD_PROCESS &&
-      !roots_sent_.contains(process->mnt_ns)) {
+  if (const auto process = as<cc_process>(record); process &&
+                                                   process->header.type == CC_RECORD_PROCESS &&
+                                                   !roots_sent_.contains(process->mnt_ns)) {
     if (const UniqueFd root = hooks_.open_root(process->mnt_ns)) {
       roots_sent_.insert(process->mnt_ns);
       hooks_.send_root(process->mnt_ns, root.get());
@@ -106,7 +106,8 @@ std::string Relay::what_is_missing() const {
     return "";
   }
   return "nothing was captured in the container " + id_.substr(0, 12) +
-         ": its engine has not started it below a cgroup2 of this machine (an engine elsewhere, DOCKER_HOST, or one with "
+         ": its engine has not started it below a cgroup2 of this machine (an engine elsewhere, "
+         "DOCKER_HOST, or one with "
          "cgroup v1)";
 }
 

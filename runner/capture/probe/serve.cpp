@@ -68,9 +68,10 @@ Result<Outside> outside_of(BeginMessage& begin) {
   if (begin.watch_containers != 0) {
     outside.containers = outside.all_of_it;
     if (!outside.containers) {
-      outside.refused = "the container is not watched: user " + std::to_string(asking->uid) +
-                        " may not write to /run/docker.sock; --attach-cgroup works for processes of "
-                        "his own, sudo for others";
+      outside.refused =
+          "the container is not watched: user " + std::to_string(asking->uid) +
+          " may not write to /run/docker.sock; --attach-cgroup works for processes of "
+          "his own, sudo for others";
     }
   }
   return outside;
@@ -104,8 +105,8 @@ std::optional<Request> receive_request(int socket) {
   request.type = static_cast<ProbeMessage>(header.type);
   PlainMessage plain{};
   ContainerMessage container{};
-  const bool whole = request.type == ProbeMessage::container ? receive(socket, container)
-                                                             : receive(socket, plain);
+  const bool whole =
+      request.type == ProbeMessage::container ? receive(socket, container) : receive(socket, plain);
   request.container.assign(container.id, sizeof container.id);
   return whole ? std::optional(std::move(request)) : std::nullopt;
 }
@@ -176,8 +177,8 @@ Result<void> serve(int socket) {
     return refuse(outside.error());
   }
   // Without a cgroup the tree is followed all the same: the BPF programs hand a mark on at every fork.
-  Result<RunCgroup> cgroup = begin.only_attached == 1 ? Result<RunCgroup>(Error{""})
-                                                      : RunCgroup::create(begin.held_pid);
+  Result<RunCgroup> cgroup =
+      begin.only_attached == 1 ? Result<RunCgroup>(Error{""}) : RunCgroup::create(begin.held_pid);
   if (cgroup && begin.delegate == 1) {
     struct stat held {};
     if (::stat(("/proc/" + std::to_string(begin.held_pid)).c_str(), &held) == 0) {
@@ -197,13 +198,18 @@ Result<void> serve(int socket) {
   options.ring_bytes = begin.ring_bytes;
   HeldRoots roots;
   std::optional<Result<Collector>> collector;
-  Relay relay({[&](std::string_view record) { outbox.add(record); },
-               [&](const std::string& id) { return (*collector)->number_of_container(id); },
-               [&](uint32_t number) { (*collector)->choose_container(number); },
-               [&](pid_t pid, uint32_t mount_namespace) { roots.hold(pid, mount_namespace); },
-               [&](uint32_t mount_namespace) { return roots.open_root(mount_namespace); },
-               [&](uint32_t mount_namespace, int root) { outbox.send_root(mount_namespace, root); }},
-              begin.ring_bytes);
+  Relay relay(
+      {[&](std::string_view record) { outbox.add(record); },
+       [&](const std::string& id) { return (*collector)->number_of_container(id); },
+       [&](uint32_t number) { (*collector)->choose_container(number); },
+       [&](pid_t pid, uint32_t mount_namespace) {
+         if (outside->all_of_it) {
+           roots.hold(pid, mount_namespace);
+         }
+       },
+       [&](uint32_t mount_namespace) { return roots.open_root(mount_namespace); },
+       [&](uint32_t mount_namespace, int root) { outbox.send_root(mount_namespace, root); }},
+      begin.ring_bytes);
   collector = Collector::start(options, [&](std::string_view record) { relay.take(record); });
   if (!*collector) {
     if (cgroup) {
@@ -211,7 +217,7 @@ Result<void> serve(int socket) {
     }
     return refuse(collector->error());
   }
-  if (outside->cgroup.directory) {
+  if (outside->cgroup.directory && outside->all_of_it) {
     hold_namespaces(begin.attached_cgroup, roots);
   }
   std::string degraded = (*collector)->degraded();

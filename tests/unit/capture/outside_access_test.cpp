@@ -30,7 +30,9 @@ class OutsideAccess : public ::testing::Test {
   void SetUp() override {
     const Result<std::string> mountinfo = read_file("/proc/self/mountinfo");
     const std::vector<Mount> mounts = mountinfo ? cgroup2_mounts(*mountinfo) : std::vector<Mount>();
-    directory_ = mounts.empty() ? "" : mounts.front().mount_point + "/cc-access-" + std::to_string(::getpid());
+    directory_ = mounts.empty()
+                     ? ""
+                     : mounts.front().mount_point + "/cc-access-" + std::to_string(::getpid());
     if (::getuid() != 0 || directory_.empty() || ::mkdir(directory_.c_str(), 0755) != 0) {
       directory_.clear();
       GTEST_SKIP() << "no cgroup can be made here";
@@ -95,7 +97,8 @@ TEST_F(OutsideAccess, OneProcessOfAnotherIsTooMany) {
   start(0);
   const Result<AttachedCgroup> cgroup = open_for(kUser, directory_);
   ASSERT_FALSE(cgroup);
-  EXPECT_THAT(cgroup.error().message, HasSubstr("does not belong to the user who asks (uid 54321)"));
+  EXPECT_THAT(cgroup.error().message,
+              HasSubstr("does not belong to the user who asks (uid 54321)"));
 }
 
 TEST(OutsideAccessRule, AFolderIsNoCgroup) {

@@ -40,7 +40,8 @@ TEST(Attached, WhatIsBelowAContainerBelongsToIt) {
 TEST(Attached, CgroupsAreFoundByTheBeginningOfAnId) {
   const TemporaryDirectory folder;
   const std::string root = folder.path();
-  const std::string inner = root + "/docker/" + kOne, outer = root + "/machine.slice/libpod-" + kOther + ".scope";
+  const std::string inner = root + "/docker/" + kOne,
+                    outer = root + "/machine.slice/libpod-" + kOther + ".scope";
   std::filesystem::create_directories(inner + "/nested/" + kOne);
   std::filesystem::create_directories(outer + "/container");
   EXPECT_THAT(cgroups_named(kOne, root), ElementsAre(inner));

@@ -49,7 +49,8 @@ TEST(ContainerId, IsKnownAsSoonAsItIsWritten) {
 }
 
 TEST(ContainerId, WhatIsNoIdIsNotBelieved) {
-  for (const std::string& text : {std::string(), std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'G')}) {
+  for (const std::string& text :
+       {std::string(), std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'G')}) {
     Result<ContainerId> container = ContainerId::prepare({{"docker", "run", "image"}, "/"});
     container->wait_for([](const std::string& id) { ADD_FAILURE() << id; });
     write(file_of(container->command()), text);

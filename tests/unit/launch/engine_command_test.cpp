@@ -42,11 +42,11 @@ TEST(EngineCommand, TheClientsRunIsFoundBehindItsOwnOptions) {
 }
 
 TEST(EngineCommand, EverythingElseStartsNoContainer) {
-  for (const Words& arguments :
-       {Words{}, Words{"docker"}, Words{"docker", "exec", "x", "run"}, Words{"docker", "build", "."},
-        Words{"docker", "container", "ls"}, Words{"docker", "--context", "run"},
-        Words{"docker", "-H"}, Words{"sh", "-c", "docker run image"}, Words{"dockerd", "run"},
-        Words{"docker-compose", "run", "x"}}) {
+  for (const Words& arguments : {Words{}, Words{"docker"}, Words{"docker", "exec", "x", "run"},
+                                 Words{"docker", "build", "."}, Words{"docker", "container", "ls"},
+                                 Words{"docker", "--context", "run"}, Words{"docker", "-H"},
+                                 Words{"sh", "-c", "docker run image"}, Words{"dockerd", "run"},
+                                 Words{"docker-compose", "run", "x"}}) {
     EXPECT_FALSE(engine_run_in(arguments)) << ::testing::PrintToString(arguments);
   }
 }
