@@ -169,9 +169,7 @@ Result<int> run_pipeline(RunOptions options) {
                                            : source->cgroup());
 
   // From here on nothing that dies in the tree is missed, nor in the container.
-  if (source) {
-    container->wait_for([&source](const std::string& id) { source->name_container(id); });
-  }
+  const FollowedContainer followed = follow_container(*container, source);
   if (const Result<void> released = command->release(); !released) {
     return released.error();
   }

@@ -72,6 +72,15 @@ Result<int> attach_pipeline(const RunOptions& options, Session session, const Ou
   return status;
 }
 
+FollowedContainer follow_container(ContainerId& container, Result<BpfSource>& source) {
+  container.wait_for([&](const std::string& id) {
+    if (source && !container.is_descendant()) {
+      source->name_container(id);
+    }
+  });
+  return FollowedContainer(container);
+}
+
 void look_into_container(Supervision& supervision, const ContainerId& container) {
   if (!container.is_expected() || !supervision.at_timeout) {
     return;
@@ -98,7 +107,7 @@ void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutc
   }
   const std::optional<std::string> id = container.end();
   if (!id) {
-    if (source && outcome.exit_code != kEngineFailed && outcome.signal == 0) {
+    if (source && !container.is_descendant() && outcome.exit_code != kEngineFailed && outcome.signal == 0) {
       outcome.soft_errors.push_back(
           "nothing was captured in the container: its id has not been written to the file of "
           "--cidfile");

@@ -22,6 +22,21 @@ Result<int> attach_pipeline(const RunOptions& options, Session session, const Ou
                             const Circumstances& circumstances, Collector& collector,
                             Recording recording);
 
+// As long as it lives `source` is told which container the command starts.
+class FollowedContainer {
+ public:
+  explicit FollowedContainer(ContainerId& container) : container_(container) {}
+  FollowedContainer(const FollowedContainer&) = delete;
+  FollowedContainer& operator=(const FollowedContainer&) = delete;
+  ~FollowedContainer() { container_.end(); }
+
+ private:
+  ContainerId& container_;
+};
+
+// Has `source` told of it as soon as it is known.
+FollowedContainer follow_container(ContainerId& container, Result<BpfSource>& source);
+
 // When the time is over the processes of the command's container are looked at with the others. `container` has to live as
 // long.
 void look_into_container(Supervision& supervision, const ContainerId& container);

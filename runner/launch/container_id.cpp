@@ -43,6 +43,7 @@ struct ContainerId::State {
   std::string file;    // empty: none is to be waited for
   std::string folder;  // of ours; empty: the command has named the file
   bool expected = false;
+  bool descendant = false;
   UniqueFd news, stop;
   std::function<void(const std::string&)> known;
   std::mutex lock;  // of `id`
@@ -104,6 +105,7 @@ Result<ContainerId> ContainerId::prepare(const Command& command) {
     return ContainerId(std::move(state));
   }
   state->expected = true;
+  state->descendant = run->engine == "podman";
   if (run->cidfile.empty()) {
     const char* const chosen = std::getenv("TMPDIR");
     state->folder =
@@ -125,6 +127,10 @@ Result<ContainerId> ContainerId::prepare(const Command& command) {
 
 bool ContainerId::is_expected() const {
   return state_->expected;
+}
+
+bool ContainerId::is_descendant() const {
+  return state_->descendant;
 }
 
 const Command& ContainerId::command() const {

@@ -26,6 +26,9 @@ class ContainerId {
   // False: the command is not the client of a container engine.
   bool is_expected() const;
 
+  // True: the client starts the container itself, so that all in it descends from the command (podman).
+  bool is_descendant() const;
+
   // The command with --cidfile where it had none.
   const Command& command() const;
 

@@ -202,9 +202,9 @@ class Attach(unittest.TestCase):
 
     # --- a stand-in for the client of an engine ---
 
-    def stand_in(self, script):
+    def stand_in(self, script, name="docker"):
         for client in ("docker", "podman"):
-            (self.bin / client).write_text(f"#!/bin/sh\n{script if client == 'docker' else 'exit 127'}\n")
+            (self.bin / client).write_text(f"#!/bin/sh\n{script if client == name else 'exit 127'}\n")
             (self.bin / client).chmod(0o755)
 
     def test_containers_that_cannot_be_told(self):
@@ -234,6 +234,12 @@ class Attach(unittest.TestCase):
         self.assertEqual(outcome.status, 3, outcome)
         error, = outcome.report()["soft_errors"]
         self.assertRegex(error, "nothing was captured in the container 0123456789ab: .*DOCKER_HOST")
+
+    def test_an_engine_without_a_daemon_starts_descendants_of_the_command(self):
+        self.stand_in(f'for word; do case $word in --cidfile=*) printf {ID} > "${{word#--cidfile=}}";; esac; done; {PROGRAM}; exit 0', "podman")
+        outcome = harness.run(["podman", "run", "image"], self.folder, env=self.environment)
+        self.expect_crash(outcome)
+        self.assertEqual(outcome.report()["soft_errors"], [], outcome)
 
     def test_a_client_that_says_nothing(self):
         self.stand_in("exit 0")

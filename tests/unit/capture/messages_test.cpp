@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "runner/base/unique_fd.h"
+#include "runner/capture/outbox.h"
 #include "tests/support/temporary_directory.h"
 
 namespace crashcrawler {
@@ -36,6 +39,35 @@ std::vector<std::string> texts_in(const std::string& bytes) {
   }
   EXPECT_THAT(reader.next_batch(), IsEmpty()) << "the end is the end";
   return texts;
+}
+
+TEST(MessageReader, DescriptorsComeWithTheirMessagesInOrder) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd ours(ends[0]), others(ends[1]);
+  const TemporaryDirectory folder;
+  {
+    Outbox outbox(others.get());
+    for (const uint32_t number : {1u, 2u}) {
+      const std::string path = folder.write(std::to_string(number), std::string(number, 'x'));
+      outbox.add_text(ProbeMessage::note, "before");
+      outbox.send_root(number, UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)).get());
+    }
+    ::shutdown(others.get(), SHUT_WR);
+  }
+  MessageReader reader(ours.get());
+  std::vector<off_t> sizes;
+  for (auto batch = reader.next_batch(); !batch.empty(); batch = reader.next_batch()) {
+    while (!batch.empty()) {
+      if (is(ProbeMessage::root, take_message(batch))) {
+        struct stat status {};
+        EXPECT_EQ(::fstat(reader.take_descriptor().get(), &status), 0);
+        sizes.push_back(status.st_size);
+      }
+    }
+  }
+  EXPECT_THAT(sizes, ElementsAre(1, 2));
+  EXPECT_FALSE(reader.take_descriptor());
 }
 
 TEST(MessageReader, GivesOutWholeMessagesInOrder) {
