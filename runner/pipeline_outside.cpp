@@ -107,7 +107,8 @@ void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutc
   }
   const std::optional<std::string> id = container.end();
   if (!id) {
-    if (source && !container.is_descendant() && outcome.exit_code != kEngineFailed && outcome.signal == 0) {
+    if (source && !container.is_descendant() && outcome.exit_code != kEngineFailed &&
+        outcome.signal == 0) {
       outcome.soft_errors.push_back(
           "nothing was captured in the container: its id has not been written to the file of "
           "--cidfile");

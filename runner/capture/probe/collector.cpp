@@ -166,6 +166,10 @@ Result<void> remember_place(const crash_probe& programs) {
   return {};
 }
 
+bool looks_outside(const CollectorOptions& options) {
+  return options.attached_cgroup >= 0 || options.watch_containers;
+}
+
 // What is watched besides the command. To be called before they are loaded.
 void choose_outside(crash_probe& programs, const CollectorOptions& options) {
   programs.rodata->is_attached = options.attached_cgroup >= 0;
@@ -173,7 +177,7 @@ void choose_outside(crash_probe& programs, const CollectorOptions& options) {
   programs.rodata->outside_is_allowed = options.outside_is_allowed;
   bpf_program__set_autoload(programs.progs.on_cgroup_mkdir, options.watch_containers);
   bpf_program__set_autoload(programs.progs.on_cgroup_attach, options.watch_containers);
-  bpf_program__set_autoload(programs.progs.remember_place, true);
+  bpf_program__set_autoload(programs.progs.remember_place, looks_outside(options));
   bpf_program__set_autoattach(programs.progs.remember_place, false);
 }
 
@@ -286,8 +290,10 @@ Result<Collector> Collector::start(const CollectorOptions& options, RecordSink s
       return watched.error();
     }
   }
-  if (const Result<void> placed = remember_place(*state->programs); !placed) {
-    return placed.error();
+  if (looks_outside(options)) {
+    if (const Result<void> placed = remember_place(*state->programs); !placed) {
+      return placed.error();
+    }
   }
   UniqueFd held(static_cast<int>(::syscall(SYS_pidfd_open, options.held, 0)));
   const int held_fd = held.get();
