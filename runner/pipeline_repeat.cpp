@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "runner/classify/signature.h"
 #include "runner/launch/attempt_server.h"
 #include "runner/launch/attempts.h"
 #include "runner/launch/chaos.h"
@@ -71,6 +72,11 @@ bool has_unexpected(std::vector<RawCrash> crashes, const PinnedFiles& files, pid
   std::vector<Backtrace> backtraces =
       unwind(captured.crashes, files, unwind_limits_of(session.command, options));
   make_reports(std::move(captured.crashes), std::move(backtraces), session);
+  if (const std::string& wanted = options.attempts.until_fingerprint; !wanted.empty()) {
+    return std::ranges::any_of(session.crashes, [&](const CrashReport& crash) {
+      return sign(crash.raw, crash.backtrace).hash.starts_with(wanted);
+    });
+  }
   name_tests(session, rules, options);
   return std::ranges::any_of(session.crashes, is_unexpected);
 }

@@ -265,6 +265,7 @@ ChaosSettings chaos_settings(uint64_t seed, int number, const ChaosMeans& means)
   Dice mixer(seed + static_cast<uint64_t>(number) * 0x2545f4914f6cdd1d);
   Dice dice(mixer.next());
   ChaosSettings settings;
+  settings.number = number;
   settings.seed = dice.next();
   settings.randomize_addresses = dice.chance(50);
   settings.malloc_perturb = dice.chance(50) ? static_cast<uint32_t>(dice.between(1, 255)) : 0;

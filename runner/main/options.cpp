@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kUsageError = 125;
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMostAttempts = 1'000'000;
 
 struct Number {
   uint64_t value = 0;
@@ -125,25 +126,43 @@ int parse_number(const std::string& text, uint64_t most) {
   return static_cast<int>(number->value);
 }
 
-uint64_t parse_seed(const std::string& text) {
+// "SEED" or "SEED:NUMBER".
+void parse_chaos(const std::string& text, AttemptPlan& plan) {
   if (text.empty()) {
-    return std::random_device()();
+    plan.chaos_seed = std::random_device()();
+    return;
   }
-  const std::optional<Number> number = number_with_unit(text);
-  if (!number || !number->unit.empty()) {
+  const std::optional<Number> seed = number_with_unit(text);
+  if (!seed || (!seed->unit.empty() && seed->unit.front() != ':')) {
     throw CLI::ValidationError("'" + text +
                                "' is no seed; it is the number that a run has printed");
   }
-  return number->value;
+  plan.chaos_seed = seed->value;
+  if (!seed->unit.empty()) {
+    plan.chaos_first = parse_number(seed->unit.substr(1), kMostAttempts);
+  }
 }
 
 void declare_attempt_options(CLI::App& app, RunOptions& options) {
-  constexpr uint64_t kMostAttempts = 1'000'000, kMostJobs = 256;
+  constexpr uint64_t kMostJobs = 256;
   AttemptPlan& plan = options.attempts;
   declare(app, "--repeat", "N", "Run the command N times, or at most N times with the next two",
           [&](const std::string& word) { plan.most = parse_number(word, kMostAttempts); });
   app.add_flag("--until-crash", plan.until_crash,
                "Run the command until something in it crashes that was not meant to");
+  declare(app, "--until-fingerprint", "HASH",
+          "The same, but until the crash comes whose signature begins so",
+          [&](const std::string& word) {
+            constexpr size_t kLeastDigits = 4;
+            if (word.size() < kLeastDigits ||
+                word.find_first_not_of("0123456789abcdef") != std::string::npos) {
+              throw CLI::ValidationError("'" + word +
+                                         "' is no fingerprint: four or more lower-case "
+                                         "hexadecimal digits, as a report has them");
+            }
+            plan.until_crash = true;
+            plan.until_fingerprint = word;
+          });
   declare(app, "--for", "DURATION", "Run the command again and again, until this time is over",
           [&](const std::string& word) { plan.duration = parse_timeout(word); });
   declare(app, "--jobs", "N", "With these, so many runs at a time (default: 1)",
@@ -155,15 +174,16 @@ void declare_attempt_options(CLI::App& app, RunOptions& options) {
          "--chaos",
          [&](const std::string& word) {
            try {
-             plan.chaos_seed = parse_seed(word);
+             parse_chaos(word, plan);
            } catch (const CLI::ValidationError& error) {
              throw CLI::ValidationError("--chaos", error.what());
            }
          },
          "Disturb each run in another way, by priorities, processors, stops of threads and more, "
          "so that races "
-         "show; --chaos=SEED does what the run did that has printed SEED")
-      ->type_name("[=SEED]")
+         "show; --chaos=SEED does what the run did that has printed SEED, --chaos=SEED:N from its "
+         "attempt N on")
+      ->type_name("[=SEED[:N]]")
       ->expected(0, 1)
       ->default_str("");
 }

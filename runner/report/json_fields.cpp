@@ -58,7 +58,7 @@ Json chaos_json(const Repetition& repetition, const Attempt& attempt) {
   put_positive(settings, "memory_high", static_cast<int64_t>(chaos.memory_high));
   put_positive(settings, "io_bytes_per_second", static_cast<int64_t>(chaos.io_bytes_per_second));
   json["seed"] = *repetition.seed;
-  json["attempt"] = attempt.number;
+  json["attempt"] = chaos.number;
   json["settings"] = std::move(settings);
   return json;
 }
@@ -74,6 +74,7 @@ Json system_info_json(const SystemInfo& system) {
   put(json, "cpu_arch", system.cpu_arch);
   put_positive(json, "cpu_count", system.cpu_count);
   put(json, "os_release", system.os_release);
+  put(json, "container_image", system.container_image);
   return json;
 }
 
