@@ -17,9 +17,11 @@
 #include "runner/launch/supervise.h"
 #include "runner/pipeline_outside.h"
 #include "runner/pipeline_repeat.h"
+#include "runner/pipeline_repro.h"
 #include "runner/pipeline_steps.h"
 #include "runner/report/cores.h"
 #include "runner/report/report.h"
+#include "runner/report/repro_script.h"
 #include "runner/unwind/unwind.h"
 
 namespace crashcrawler {
@@ -53,8 +55,10 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
     crash.signature = sign(crash.raw, crash.backtrace);
   }
 
-  // A small core of each crash that is worth one, while its memory is still at hand.
+  // What runs a crash again, and a small core of each that is worth one, while its memory is still at hand.
+  find_tests_alone(session);
   if (!options.output_directory.empty()) {
+    write_repro_scripts(session, options.output_directory);
     write_cores(session, captured.files, options.core_limit, options.output_directory);
   }
   let_stacks_go(session.crashes);
@@ -121,6 +125,10 @@ Result<int> run_pipeline(RunOptions options) {
     spdlog::warn("there will be no report: {}", prepared.error().message);
     options.output_directory.clear();
   }
+  if (options.sanitizers == Sanitizers::abort) {
+    stop_at_sanitizer_findings();
+  }
+  session.inherited = inherited_now();
   Result<Recording> recording = start_recording(options, session, circumstances);
   if (!recording) {
     return recording.error();
@@ -133,9 +141,6 @@ Result<int> run_pipeline(RunOptions options) {
 
   // The command exists but has not begun: it waits before its exec until the probe watches its
   // cgroup.
-  if (options.sanitizers == Sanitizers::abort) {
-    stop_at_sanitizer_findings();
-  }
   if (!options.only.empty()) {
     if (const Result<void> only = run_only(options.only, *executable, session.command); !only) {
       return only.error();

@@ -207,6 +207,9 @@ Session describe_session(const Command& command) {
   session.system.cpu_arch = kernel.machine;
   session.system.os_release = pretty_os_name();
   session.system.cpu_count = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  if (const char* image = std::getenv("CRASHCRAWLER_IMAGE")) {
+    session.system.container_image = image;
+  }
   return session;
 }
 

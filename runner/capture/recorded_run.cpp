@@ -66,7 +66,25 @@ Json to_json(const SystemInfo& system) {
           {"kernel", characters_of(system.kernel)},
           {"cpu_arch", characters_of(system.cpu_arch)},
           {"os_release", characters_of(system.os_release)},
-          {"cpu_count", system.cpu_count}};
+          {"cpu_count", system.cpu_count},
+          {"container_image", characters_of(system.container_image)}};
+}
+
+Json to_json(const std::optional<uint64_t>& limit) {
+  return limit ? Json(*limit) : Json();
+}
+
+Json to_json(const Inherited& inherited) {
+  Json environment = Json::array(), limits = Json::array();
+  for (const EnvironmentVariable& variable : inherited.environment) {
+    environment.push_back({characters_of(variable.name), characters_of(variable.value)});
+  }
+  for (const ResourceLimit& limit : inherited.limits) {
+    limits.push_back({limit.name, to_json(limit.soft), to_json(limit.hard)});
+  }
+  return {{"environment", std::move(environment)},
+          {"limits", std::move(limits)},
+          {"randomizes_addresses", inherited.randomizes_addresses}};
 }
 
 Json to_json(const std::vector<LeftoverProcess>& processes) {
@@ -109,7 +127,28 @@ SystemInfo system_of(const Json& json) {
   system.cpu_arch = bytes_of(json.at("cpu_arch"));
   system.os_release = bytes_of(json.at("os_release"));
   system.cpu_count = int_of(json.at("cpu_count"));
+  if (json.contains("container_image")) {
+    system.container_image = bytes_of(json.at("container_image"));
+  }
   return system;
+}
+
+std::optional<uint64_t> limit_of(const Json& json) {
+  return json.is_null() ? std::nullopt
+                        : std::optional(static_cast<uint64_t>(number_of(json, 0, kMost)));
+}
+
+Inherited inherited_of(const Json& json) {
+  Inherited inherited;
+  for (const Json& variable : json.at("environment").get_ref<const Json::array_t&>()) {
+    inherited.environment.push_back({bytes_of(variable.at(0)), bytes_of(variable.at(1))});
+  }
+  for (const Json& limit : json.at("limits").get_ref<const Json::array_t&>()) {
+    inherited.limits.push_back(
+        {limit.at(0).get<std::string>(), limit_of(limit.at(1)), limit_of(limit.at(2))});
+  }
+  inherited.randomizes_addresses = json.at("randomizes_addresses").get<bool>();
+  return inherited;
 }
 
 std::vector<LeftoverProcess> leftovers_of(const Json& json) {
@@ -139,7 +178,7 @@ RunOutcome outcome_of(const Json& json) {
 }  // namespace
 
 std::string run_to_text(const Session& session, const Circumstances& circumstances) {
-  const Json json = {{"record_version", CC_RECORD_VERSION},
+  Json json = {{"record_version", CC_RECORD_VERSION},
                      {"arguments", to_json(session.command.arguments)},
                      {"working_directory", characters_of(session.command.working_directory)},
                      {"system", to_json(session.system)},
@@ -147,6 +186,9 @@ std::string run_to_text(const Session& session, const Circumstances& circumstanc
                      {"wrapper_pid", circumstances.wrapper_pid},
                      {"boot_to_wall_ns", circumstances.boot_to_wall.count()},
                      {"begun_ns", nanoseconds_of(std::chrono::system_clock::now())}};
+  if (session.inherited) {
+    json["inherited"] = to_json(*session.inherited);
+  }
   return json.dump();
 }
 
@@ -164,6 +206,9 @@ Result<RecordedRun> run_from_text(const std::string& text) {
                            bytes_of(json.at("working_directory"))};
     run.session.system = system_of(json.at("system"));
     run.session.backend = bytes_of(json.at("backend"));
+    if (json.contains("inherited")) {
+      run.session.inherited = inherited_of(json.at("inherited"));
+    }
     run.session.outcome.started = time_of(json.at("begun_ns"));
     run.circumstances.wrapper_pid = int_of(json.at("wrapper_pid"));
     run.circumstances.boot_to_wall =

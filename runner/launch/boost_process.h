@@ -14,6 +14,7 @@
 #include <boost/process/v1/exe.hpp>
 #include <boost/process/v1/extend.hpp>
 #include <boost/process/v1/posix.hpp>
+#include <boost/process/v1/start_dir.hpp>
 namespace crashcrawler::bp {
 using namespace boost::process::v1;  // NOLINT(google-build-using-namespace)
 }
@@ -26,6 +27,7 @@ using namespace boost::process::v1;  // NOLINT(google-build-using-namespace)
 #include <boost/process/exe.hpp>
 #include <boost/process/extend.hpp>
 #include <boost/process/posix.hpp>
+#include <boost/process/start_dir.hpp>
 namespace crashcrawler::bp {
 using namespace boost::process;  // NOLINT(google-build-using-namespace)
 }

@@ -12,6 +12,8 @@
 #include "runner/base/unique_fd.h"
 #include "runner/main/doctor_command.h"
 #include "runner/main/export_command.h"
+#include "runner/main/repro_command.h"
+#include "runner/report/repro_script.h"
 #include "runner/report/text.h"
 #include "runner/results/result_folder.h"
 #include "runner/unwind/elf_image.h"
@@ -30,6 +32,7 @@ struct Options {
   std::vector<std::string> gdb_arguments;
   DoctorOptions doctor;
   ExportOptions to_export;
+  ReproOptions repro;
 };
 
 Error not_there(const Error& error) {
@@ -99,15 +102,6 @@ Result<std::string> program_of(const ListedCrash& crash, const Options& options)
   return path;
 }
 
-// For a shell.
-std::string quoted(const std::string& word) {
-  std::string text = "'";
-  for (const char letter : word) {
-    text += letter == '\'' ? "'\\''" : std::string(1, letter);
-  }
-  return text + "'";
-}
-
 Result<void> start_gdb(const Options& options) {
   const Result<ListedCrash> crash = chosen_crash(options);
   if (!crash) {
@@ -134,7 +128,7 @@ Result<void> start_gdb(const Options& options) {
   command.insert(command.end(), {*program, *core});
   if (options.print) {
     for (const std::string& word : command) {
-      fmt::print("{}{}", &word == &command.front() ? "" : " ", quoted(word));
+      fmt::print("{}{}", &word == &command.front() ? "" : " ", shell_quoted(word));
     }
     fmt::print("\n");
     return {};
@@ -177,7 +171,7 @@ void declare_options(CLI::App& app, Options& options) {
   app.set_version_flag("--version", "crashcrawler " CRASHCRAWLER_VERSION);
   app.footer(
       "Exit status: 0; 1 when what was asked for is not there or not to be trusted; 2 for a wrong "
-      "command line;\n127 when gdb cannot be started; else that of gdb. See also doctor --help.");
+      "command line;\n127 when gdb cannot be started; else that of gdb. See also doctor --help and repro --help.");
   declare_doctor(app, options.doctor);
 
   CLI::App* show_command =
@@ -207,6 +201,7 @@ void declare_options(CLI::App& app, Options& options) {
       ->type_name("FILE");
   gdb_command->add_flag("--print", options.print, "Print the command line instead of running it");
   declare_export(app, options.to_export);
+  declare_repro(app, options.repro);
 }
 
 Result<int> run(int argc, char** argv) {
@@ -220,6 +215,9 @@ Result<int> run(int argc, char** argv) {
   }
   if (app.got_subcommand("doctor")) {
     return doctor(options.doctor);
+  }
+  if (app.got_subcommand("repro")) {
+    return run_repro(options.repro);
   }
   if (app.got_subcommand("export")) {
     const Result<void> exported = run_export(options.to_export);

@@ -41,6 +41,12 @@ struct Artifact {
   std::string sha256;  // lower-case hex
 };
 
+// How the run is told to run no more than the test of a crash.
+struct TestAlone {
+  std::string name;                    // what --only takes; empty: the test is not known, or cannot be had alone
+  std::vector<std::string> arguments;  // the command with that
+};
+
 struct CrashReport {
   CrashKind kind = CrashKind::signal;
   std::optional<RawSignal>
@@ -55,6 +61,7 @@ struct CrashReport {
   Backtrace backtrace;
   Signature signature;
   TestCase test;
+  TestAlone alone;
   std::string expected_reason;  // not empty: it died on purpose, and this says how that is known
   std::vector<Artifact> artifacts;
   std::vector<std::string> soft_errors;  // of making the report

@@ -5,16 +5,15 @@
 #include "runner/report/cores.h"
 
 #include <fmt/format.h>
-#include <nettle/sha2.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "runner/base/file.h"
+#include "runner/report/artifact.h"
 #include "runner/report/core_file.h"
 
 namespace crashcrawler {
@@ -23,19 +22,6 @@ namespace {
 constexpr size_t kOfTheSameCrash = 10;
 constexpr uint64_t kSmallestCore = 4096;  // with less room left nothing is tried any more
 constexpr mode_t kOwnerOnly = 0600;       // it is memory of a process
-
-std::string sha256(std::string_view bytes) {
-  sha256_ctx context;
-  sha256_init(&context);
-  sha256_update(&context, bytes.size(), reinterpret_cast<const uint8_t*>(bytes.data()));
-  std::array<uint8_t, SHA256_DIGEST_SIZE> digest;
-  sha256_digest(&context, digest.size(), digest.data());
-  std::string text;
-  for (const uint8_t byte : digest) {
-    text += fmt::format("{:02x}", byte);
-  }
-  return text;
-}
 
 // All unexpected crashes, the most wanted first; `rank`: how many newer ones of the same crash there are.
 struct Candidate {
@@ -77,7 +63,7 @@ Result<void> write_core(CrashReport& report, const PinnedFiles& files, uint64_t&
     return written;
   }
   room -= core->size();
-  report.artifacts.push_back({"core", path, core->size(), sha256(*core)});
+  report.artifacts.push_back(artifact_of("core", path, *core));
   return {};
 }
 

@@ -431,6 +431,7 @@ std::string crash_json(const CrashReport& report, const Session& session) {
   json["crash_info"] = crash_info_json(report);
   put(json, "signature", signature_json(report.signature));
   put(json, "test", test_json(report.test));
+  put(json, "only", report.alone.name);
   json["process"] = process_json(report);
   json["threads"] = Json::array();
   for (const ThreadBacktrace& thread : report.backtrace.threads) {

@@ -22,6 +22,30 @@ Json health_json(const Health& health) {
           {"complete", health.complete}};
 }
 
+Json limit_json(const ResourceLimit& limit) {
+  Json json = Json::object();
+  if (limit.soft) {
+    json["soft"] = *limit.soft;
+  }
+  if (limit.hard) {
+    json["hard"] = *limit.hard;
+  }
+  return json;
+}
+
+void put_inherited(Json& json, const Inherited& inherited) {
+  Json environment = Json::object(), limits = Json::object();
+  for (const EnvironmentVariable& variable : inherited.environment) {
+    environment[variable.name] = variable.value;
+  }
+  for (const ResourceLimit& limit : inherited.limits) {
+    limits[limit.name] = limit_json(limit);
+  }
+  put(json, "environment", std::move(environment));
+  put(json, "limits", std::move(limits));
+  json["aslr"] = inherited.randomizes_addresses;
+}
+
 Json run_json(const Session& session) {
   const RunOutcome& outcome = session.outcome;
   Json leftovers = Json::array();
@@ -35,6 +59,9 @@ Json run_json(const Session& session) {
   Json json = Json::object();
   json["command_args"] = session.command.arguments;
   put(json, "working_directory", session.command.working_directory);
+  if (session.inherited) {
+    put_inherited(json, *session.inherited);
+  }
   json["started"] = iso_time(outcome.started);
   const auto milliseconds = std::chrono::round<std::chrono::milliseconds>(outcome.duration);
   json["duration_s"] = static_cast<double>(milliseconds.count()) / 1000;

@@ -8,7 +8,7 @@
 //  * crashes/<id>.txt and <id>.core are ours when <id>.json is; <id>.json is therefore removed
 //  last and written before the text,
 //    so that a run killed in between leaves nothing that the next one does not recognise.
-//  * crashes/<id>.core, which is written earlier, also has our mark in its first note.
+//  * crashes/<id>.core and <id>.repro.sh, which are written earlier, also have our mark: in the first note, in the first line of text.
 //  * "<name>.tmp<number>" of a name of ours, empty or with our mark, is what a killed
 //  write_file_atomically() leaves.
 //
@@ -27,6 +27,7 @@
 #include "runner/base/unique_fd.h"
 #include "runner/report/core_notes.h"
 #include "runner/report/report.h"
+#include "runner/report/repro_script.h"
 
 namespace crashcrawler {
 namespace {
@@ -69,6 +70,10 @@ bool is_our_xml(const std::string& path) {
 bool is_our_core(const std::string& path) {
   const std::string text = beginning(path);
   return text.starts_with(ELFMAG) && contains(text, kCoreMark);
+}
+
+bool is_our_script(const std::string& path) {
+  return beginning(path).starts_with(kReproScriptMark);
 }
 
 bool is_empty_file(const std::string& path) {
@@ -151,12 +156,14 @@ Result<void> remove_old_crashes(const std::string& directory) {
       }
       continue;
     }
+    const bool may_be_script = name.ends_with(".repro.sh");
     const bool unfinished = name != entry.filename() &&
-                            (extension == ".json" || extension == ".txt" || extension == ".core") &&
+                            (extension == ".json" || extension == ".txt" ||
+                             extension == ".core" || may_be_script) &&
                             (is_empty_file(entry) || is_our_json(entry));
     const bool beside_record = (extension == ".txt" || extension == ".core") && is_our_json(record);
     const bool is_core = extension == ".core" && is_our_core(entry);
-    if (unfinished || beside_record || is_core) {
+    if (unfinished || beside_record || is_core || (may_be_script && is_our_script(entry))) {
       if (Result<void> removed = remove_file(entry); !removed) {
         return removed;
       }

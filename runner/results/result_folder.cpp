@@ -124,6 +124,26 @@ Result<ListedCrash> find_crash(const std::vector<ListedCrash>& crashes, const st
                           : Error{"more than one crash begins so: " + ids_in_words(matching)};
 }
 
+Result<Json> record_of(const std::string& directory, const ListedCrash& crash) {
+  const Result<UniqueFd> file = open_file(directory, crash.id + ".json");
+  if (!file) {
+    return file.error();
+  }
+  const Result<std::string> text =
+      read_file("/proc/self/fd/" + std::to_string(file->get()), kLargestText);
+  if (!text) {
+    return text.error();
+  }
+  const auto without_stacks = [](int, Json::parse_event_t event, Json& parsed) {
+    return event != Json::parse_event_t::key || parsed != "threads";
+  };
+  Json json = Json::parse(*text, without_stacks, false);
+  if (json.is_discarded() || string_at(json, {"id"}) != crash.id) {
+    return Error{directory + "/crashes/" + crash.id + ".json is cut, damaged, or no record"};
+  }
+  return json;
+}
+
 Result<std::string> text_of(const std::string& directory, const ListedCrash& crash) {
   const Result<UniqueFd> file = open_file(directory, crash.id + ".txt");
   if (!file) {

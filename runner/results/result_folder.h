@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runner/base/result.h"
+#include "runner/results/report_file.h"
 
 namespace crashcrawler {
 
@@ -28,6 +29,9 @@ Result<std::vector<ListedCrash>> list_crashes(const std::string& directory,
 // The one that `word` names: by its number in the report, its id, or the beginning of one id alone. Error:
 // which there are.
 Result<ListedCrash> find_crash(const std::vector<ListedCrash>& crashes, const std::string& word);
+
+// crashes/<id>.json, without the stacks. Errors: there is none, or it is no record of ours.
+Result<Json> record_of(const std::string& directory, const ListedCrash& crash);
 
 // The bytes of crashes/<id>.txt.
 Result<std::string> text_of(const std::string& directory, const ListedCrash& crash);
