@@ -8,7 +8,7 @@
 // Rivals: addresses or offsets (die with every rebuild), file:line (die with every edit), the whole
 // stack (every caller of a broken function is a bug of its own), the top frame alone (all aborts
 // are one bug). What crash collectors have converged on is the top few function names after a list
-// of frames to skip; so do we. The rules of "crashcrawler-1":
+// of frames to skip; so do we. The rules of "crashcrawler-2":
 //
 //  1. A function that was inlined counts as a frame, so that -O2 tells the same story as -O0 where
 //  the compiler has
@@ -28,7 +28,8 @@
 //     which of its functions hits the end of the stack. Below a run of kDeepRun frames nothing
 //     counts: whether the capture reached it depends on the depth.
 //  5. The list ends before what calls main() or a thread's function: that belongs to the C library
-//  and changes with it. It also ends where a scan of the stack had to go on behind at least three frames: what that finds
+//  and changes with it. Where that has no symbols its static functions (start_thread) and hidden ones (clone3) have no names: frames
+//  without a name at the bottom of a stack that are the C library's are left out, too. It also ends where a scan of the stack had to go on behind at least three frames: what that finds
 //  below a recursion is chance.
 //  6. Of what is left, five. When nothing is left, rule 3 is not applied; when no frame says where
 //  it belongs, the
@@ -55,7 +56,7 @@
 namespace crashcrawler {
 namespace {
 
-constexpr const char* kAlgorithm = "crashcrawler-1";
+constexpr const char* kAlgorithm = "crashcrawler-2";
 constexpr size_t kEnoughWalked = 3;
 constexpr size_t kFrames = 5;
 constexpr size_t kLongestCycle = 4;
@@ -111,6 +112,17 @@ Step step_of(const Frame& frame, const std::vector<Module>& modules) {
   return step;
 }
 
+bool is_nameless_of_c_library(const Step& step) {
+  return !step.named && (step.module == "libc.so" || step.module == "libpthread.so");
+}
+
+// Rule 5 where the C library has no symbols; something is left.
+void drop_nameless_startup(std::vector<Step>& steps) {
+  while (steps.size() > 1 && is_nameless_of_c_library(steps.back())) {
+    steps.pop_back();
+  }
+}
+
 // Rule 1 and 2; rule 5 ends the list.
 std::vector<Step> steps_of(const ThreadBacktrace& thread, const std::vector<Module>& modules) {
   std::vector<Step> steps;
@@ -133,6 +145,9 @@ std::vector<Step> steps_of(const ThreadBacktrace& thread, const std::vector<Modu
     if (steps.back().name == "main") {
       break;
     }
+  }
+  if (steps.size() < kSteps) {
+    drop_nameless_startup(steps);
   }
   return steps;
 }
