@@ -270,14 +270,22 @@ Result<ForegroundEnd> run_in_docker(const Task& task, const std::string& asked) 
   container.mounts = mounts_of(task.crash, task.output, places_here());
   container.captures_with_bpf = ::geteuid() == 0;
   container.has_cgroup2 = *cgroup_version == "2";
+  container.has_debug_files = places_here().is_folder("/usr/lib/debug");
   if (::geteuid() != 0) {
     container.user = {::geteuid(), ::getegid()};
   }
   say("in a container of the image " + brief(*image, kLongestPath));
+  const auto refused = [&](const Result<ForegroundEnd>& end) {
+    return end && end->status == kEngineFailed && end->interrupted_by == 0 &&
+           !task.has_new_report();
+  };
   Result<ForegroundEnd> end = run_container(container, task);
-  const bool refused = end && end->status == kEngineFailed && end->interrupted_by == 0 &&
-                       !task.has_new_report();
-  if (refused && container.captures_with_bpf) {
+  if (refused(end) && container.has_debug_files) {
+    say("once more, without /usr/lib/debug, which the engine may not see");
+    container.has_debug_files = false;
+    end = run_container(container, task);
+  }
+  if (refused(end) && container.captures_with_bpf) {
     say("once more, without the capabilities for BPF");
     container.captures_with_bpf = false;
     end = run_container(container, task);

@@ -16,6 +16,10 @@ namespace fs = std::filesystem;
 constexpr std::string_view kUsualFolders =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+// Beside those of the image: files are found in them by build-id.
+constexpr const char* kDebugFiles = "/usr/lib/debug";
+constexpr const char* kDebugFilesInside = "/run/crashcrawler/debug";
+
 bool lies_in(const std::string& path, const std::string& folder) {
   return path == folder || path.starts_with(folder == "/" ? folder : folder + "/");
 }
@@ -95,9 +99,10 @@ std::string csv_field(const std::string& field) {
   return text + "\"";
 }
 
-std::string mount_word(const Mount& mount) {
+std::string mount_word(const Mount& mount, const std::string& target = "") {
   return "type=bind," + csv_field("source=" + mount.path) + "," +
-         csv_field("target=" + mount.path) + (mount.writable ? "" : ",readonly");
+         csv_field("target=" + (target.empty() ? mount.path : target)) +
+         (mount.writable ? "" : ",readonly");
 }
 
 // A limit that is not there is what the engine gives; "as" cannot be told to it.
@@ -163,6 +168,9 @@ std::vector<std::string> docker_command(const Container& container, const Record
   for (const Mount& mount : container.mounts) {
     add({"--mount", mount_word(mount)});
   }
+  if (container.has_debug_files) {
+    add({"--mount", mount_word({kDebugFiles}, kDebugFilesInside)});
+  }
   add({"--workdir", crash.working_directory});
   for (const EnvironmentVariable& variable : crash.inherited.environment) {
     if (variable.name != "PWD") {
@@ -178,6 +186,9 @@ std::vector<std::string> docker_command(const Container& container, const Record
     add({"--entrypoint", "setarch", container.image, "x86_64", "-R", "--", "crashcrawler-run"});
   } else {
     add({"--entrypoint", "crashcrawler-run", container.image});
+  }
+  if (container.has_debug_files) {
+    add({"--debug-dir", kDebugFilesInside});
   }
   return words;
 }
