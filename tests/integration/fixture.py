@@ -206,7 +206,7 @@ class Fixture(unittest.TestCase):
     def test_files_of_each_crash(self):
         names = {path.name for path in (self.outcome.output_dir / "crashes").glob("*")}
         self.assertEqual({name for name in names if not name.endswith(".core")},
-                         {crash["id"] + suffix for crash in self.crashes for suffix in (".json", ".txt")})
+                         {crash["id"] + suffix for crash in self.crashes for suffix in (".json", ".txt", ".repro.sh")})
         for expected, crash in self.pairs():
             self.assertRegex(crash["id"], r"^[A-Za-z0-9._-]+$")
             stem = self.outcome.output_dir / "crashes" / crash["id"]

@@ -27,7 +27,7 @@ class NoTraces(unittest.TestCase):
         """Whole or not, the output folder holds only files that a run is documented to write."""
         self.assertLessEqual({path.name for path in output.iterdir()}, {"report.json", "junit.xml", "crashes"})
         for path in (output / "crashes").glob("*"):
-            self.assertRegex(path.name, r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|txt|core)$")
+            self.assertRegex(path.name, r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|txt|core|repro\.sh)$")
 
     def run_once(self, command, environment, kill_after=None):
         """One run, killed after that many seconds unless it is None. Returns subprocess's returncode."""

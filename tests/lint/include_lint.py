@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "results": ("model", "base"),
     "doctor": ("model", "base"),
     "export": ("results", "report", "model", "base"),
+    "repro": ("results", "report", "model", "base"),
     **{stage: ("model", "base") for stage in STAGES},
 }
 
