@@ -50,7 +50,8 @@ std::string end_of_run(uint64_t lost_crashes) {
 Session sample_session() {
   Session session;
   session.command = {{"ctest", "", "two words", "\xff\x80 not UTF-8 \xc3", "ü\n\x01"}, "/home/ü"};
-  session.system = {"Linux", "6.18", "x86_64", "Debian \"12\"", 2};
+  session.system = {"Linux", "6.18", "x86_64", "Debian \"12\"", 2, "image"};
+  session.inherited = {{{"LANG", "\xff"}}, {{"stack", 8 << 20, std::nullopt}}, false};
   session.backend = "bpf";
   session.soft_errors = {"something was missing"};
   RunOutcome& outcome = session.outcome;
@@ -119,6 +120,12 @@ TEST_F(RecordingTest, TheRunComesBackAsItWas) {
   EXPECT_EQ(session.system.cpu_arch, was.system.cpu_arch);
   EXPECT_EQ(session.system.os_release, was.system.os_release);
   EXPECT_EQ(session.system.cpu_count, was.system.cpu_count);
+  EXPECT_EQ(session.system.container_image, was.system.container_image);
+  ASSERT_TRUE(session.inherited);
+  EXPECT_EQ(session.inherited->environment.at(0).value, "\xff");
+  EXPECT_EQ(session.inherited->limits.at(0).soft, 8u << 20);
+  EXPECT_EQ(session.inherited->limits.at(0).hard, std::nullopt);
+  EXPECT_FALSE(session.inherited->randomizes_addresses);
   EXPECT_EQ(session.backend, was.backend);
   EXPECT_EQ(session.soft_errors, was.soft_errors);
   EXPECT_EQ(session.outcome.started, was.outcome.started);

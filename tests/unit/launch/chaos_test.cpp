@@ -23,6 +23,7 @@ TEST(Chaos, FollowsFromSeedAndNumber) {
   for (int number = 1; number <= 200; ++number) {
     const ChaosSettings one = chaos_settings(7, number, means),
                         two = chaos_settings(7, number, means);
+    EXPECT_EQ(one.number, number);
     EXPECT_EQ(one.seed, two.seed);
     EXPECT_EQ(one.go_us, two.go_us);
     EXPECT_EQ(one.priority, two.priority);

@@ -115,6 +115,12 @@ TEST(Options, AreTaken) {
   const RunOptions disturbed = parsed({"--chaos", "--", "x"});
   EXPECT_TRUE(disturbed.repeats && disturbed.attempts.chaos_seed);
   EXPECT_EQ(disturbed.attempts.most, 1);
+  EXPECT_EQ(disturbed.attempts.chaos_first, 1);
+  const RunOptions later = parsed({"--chaos=9:17", "--until-fingerprint=0a1b", "--", "x"});
+  EXPECT_EQ(later.attempts.chaos_seed, 9u);
+  EXPECT_EQ(later.attempts.chaos_first, 17);
+  EXPECT_TRUE(later.repeats && later.attempts.until_crash);
+  EXPECT_EQ(later.attempts.until_fingerprint, "0a1b");
   EXPECT_FALSE(parsed({"--", "x"}).repeats);
   const RunOptions timed = parsed({"--timeout", "600s", "--grace=0s", "x", "--timeout"});
   EXPECT_EQ(timed.timeout, std::chrono::minutes(10));

@@ -9,6 +9,7 @@
 
 #include "runner/base/file.h"
 #include "runner/report/report.h"
+#include "runner/report/repro_script.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/report/sample.h"
 
@@ -69,6 +70,7 @@ TEST_F(OutputDirectory, ReceivesAReportOfAQuietRunToo) {
 TEST_F(OutputDirectory, IsEmptiedOfAnEarlierRun) {
   write_a_run();
   temporary_.write("out/crashes/0001-null_write-SIGSEGV.core", "core");
+  temporary_.write("out/crashes/0001-null_write-SIGSEGV.repro.sh", std::string(kReproScriptMark) + "x");
   ASSERT_TRUE(prepare_output_directory(out()));
   EXPECT_THAT(files(), IsEmpty());
 }
@@ -82,6 +84,9 @@ TEST_F(OutputDirectory, IsEmptiedOfARunThatWasKilledWhileWriting) {
   fs::copy(out() + "/crashes/0003-check-SIGABRT.json", out() + "/crashes/0009-x.json.tmp88");
   temporary_.write("out/crashes/0001-null_write-SIGSEGV.txt.tmp88", "half a te");
   temporary_.write("out/crashes/0009-y.txt.tmp88", "");
+  temporary_.write("out/crashes/0009-y.repro.sh.tmp88", "");
+  temporary_.write("out/crashes/0009-y.repro.sh", std::string(kReproScriptMark) + "x");
+  temporary_.write("out/crashes/0010-z.repro.sh.tmp9", std::string(kReproScriptMark) + "x");
   ASSERT_TRUE(prepare_output_directory(out()));
   EXPECT_THAT(files(), IsEmpty());
 }
@@ -90,7 +95,8 @@ TEST_F(OutputDirectory, KeepsWhatIsNotOurs) {
   write_a_run();
   const std::set<std::string> foreign = {
       "crashes/notes.txt", "crashes/0001-other.core", "crashes/data.json",    "notes.txt",
-      "summary.md",        "report.json.orig",        "crashes/sub/0001.txt", "report.json.tmp12x"};
+      "summary.md",        "report.json.orig",        "crashes/sub/0001.txt", "report.json.tmp12x",
+      "crashes/mine.repro.sh"};
   for (const std::string& name : foreign) {
     temporary_.write("out/" + name, "{\"precious\": true}");
   }

@@ -161,10 +161,13 @@ CrashReport failed_check(const std::string& id) {
 
 Session busy_session() {
   Session session = quiet_session();
+  session.inherited = {{{"LANG", "C"}}, {{"stack", 8 << 20, std::nullopt}, {"cpu", {}, {}}}, false};
+  session.system.container_image = "registry.example/ci:12";
   session.crashes = {null_write("0001-null_write-SIGSEGV"), stack_overflow(), failed_check(),
                      null_write("0004-null_write-SIGSEGV")};
   session.crashes[2].raw.soft_errors = {"the command line could not be read"};
   session.crashes[2].raw.lost_records = 3;
+  session.crashes[2].alone = {"Check.Fails", {"ctest", "-R", "^Check.Fails$"}};
   session.crashes[2].backtrace.soft_errors = {"libfoo.so has no .eh_frame"};
   session.crashes.push_back(hostile_crash("0005-hostile-SIGSEGV"));
   session.health = {
