@@ -99,7 +99,8 @@ TEST(RecordedCrash, TakesAnythingForAReport) {
                            "attempts": {"signatures": [1]}})"),
       changed(kCrash, R"({"modules": [3], "chaos": {"seed": -1, "attempt": -5, "settings": 1}, "process": 4})"));
   ASSERT_TRUE(crash);
-  EXPECT_TRUE(crash->inherited.environment.empty());
+  EXPECT_EQ(crash->inherited.environment.size(), 1u);
+  EXPECT_EQ(crash->inherited.limits.size(), 2u);
   EXPECT_EQ(crash->chaos->number, 1);
   EXPECT_EQ(crash->least_rate, 0);
 }

@@ -24,7 +24,7 @@ Json report(const Json& crashes) {
 }
 
 TEST(Recurrence, OfOneRunIsOneAttempt) {
-  const Recurrence seen = recurrence_of(report({crash("1", kWanted.hash, 0), crash("2", kWanted.hash, 0)}), kWanted);
+  const Recurrence seen = recurrence_of(report(Json::array({crash("1", kWanted.hash, 0), crash("2", kWanted.hash, 0)})), kWanted);
   EXPECT_EQ(seen.attempts, 1u);
   EXPECT_EQ(seen.same, 1u);
   EXPECT_EQ(seen.same_id, "1");
@@ -45,7 +45,7 @@ TEST(Recurrence, CountsAttemptsNotCrashes) {
 }
 
 TEST(Recurrence, SaysWhatCameInstead) {
-  const Recurrence other = recurrence_of(report({crash("1", "ffffffff00", 0)}), kWanted);
+  const Recurrence other = recurrence_of(report(Json::array({crash("1", "ffffffff00", 0)})), kWanted);
   EXPECT_THAT(in_words(other, kWanted, "/out"),
               ElementsAre(HasSubstr("did not come back in 1 attempt; another came instead"), HasSubstr("ffffffff")));
   const Recurrence none = recurrence_of(report(Json::array()), kWanted);
@@ -53,7 +53,7 @@ TEST(Recurrence, SaysWhatCameInstead) {
 }
 
 TEST(Recurrence, ComparesHashesOfOneAlgorithmOnly) {
-  EXPECT_EQ(recurrence_of(report({crash("1", kWanted.hash, 0, "b")}), kWanted).same_id, "");
+  EXPECT_EQ(recurrence_of(report(Json::array({crash("1", kWanted.hash, 0, "b")})), kWanted).same_id, "");
 }
 
 TEST(Recurrence, NamesTenOthersAtMost) {
