@@ -42,7 +42,8 @@ std::string pytest_node(const TestCase& test, const std::string& directory) {
     }
     const std::string node = candidate.name.substr(0, candidate.name.rfind(" ("));
     std::error_code ignored;
-    const bool is_there = fs::exists(fs::path(directory) / node.substr(0, node.find("::")), ignored);
+    const bool is_there =
+        fs::exists(fs::path(directory) / node.substr(0, node.find("::")), ignored);
     return is_there && node.find("::") != std::string::npos ? node : "";
   }
   return "";
@@ -58,8 +59,7 @@ std::string name_for_only(const CrashReport& report, const Command& command) {
     return pytest_node(test, command.working_directory);
   }
   // Its own process, or one that it has forked: what a test program starts besides may be one itself.
-  const bool is_own = report.raw.ancestors.empty() ||
-                      report.raw.arguments == command.arguments;
+  const bool is_own = report.raw.ancestors.empty() || report.raw.arguments == command.arguments;
   return test.framework == "googletest" && is_own ? full_name(test) : "";
 }
 

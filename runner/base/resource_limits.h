@@ -11,11 +11,13 @@
 namespace crashcrawler {
 
 struct LimitKind {
-  std::string_view name;  // as limits.conf(5) has it; that of docker run --ulimit, too, but for "as"
+  std::string_view
+      name;  // as limits.conf(5) has it; that of docker run --ulimit, too, but for "as"
   __rlimit_resource resource;
-  char letter;                          // of ulimit in sh
-  uint64_t unit;                        // bytes that ulimit counts in; 1: no bytes
-  std::optional<uint64_t> usual = {};  // the soft limit that most systems start with; none: unlimited
+  char letter;    // of ulimit in sh
+  uint64_t unit;  // bytes that ulimit counts in; 1: no bytes
+  std::optional<uint64_t> usual =
+      {};  // the soft limit that most systems start with; none: unlimited
 };
 
 // Without RLIMIT_CORE, which crashcrawler-run sets itself, and RLIMIT_NPROC, which counts all processes of a user.

@@ -179,13 +179,13 @@ RunOutcome outcome_of(const Json& json) {
 
 std::string run_to_text(const Session& session, const Circumstances& circumstances) {
   Json json = {{"record_version", CC_RECORD_VERSION},
-                     {"arguments", to_json(session.command.arguments)},
-                     {"working_directory", characters_of(session.command.working_directory)},
-                     {"system", to_json(session.system)},
-                     {"backend", characters_of(session.backend)},
-                     {"wrapper_pid", circumstances.wrapper_pid},
-                     {"boot_to_wall_ns", circumstances.boot_to_wall.count()},
-                     {"begun_ns", nanoseconds_of(std::chrono::system_clock::now())}};
+               {"arguments", to_json(session.command.arguments)},
+               {"working_directory", characters_of(session.command.working_directory)},
+               {"system", to_json(session.system)},
+               {"backend", characters_of(session.backend)},
+               {"wrapper_pid", circumstances.wrapper_pid},
+               {"boot_to_wall_ns", circumstances.boot_to_wall.count()},
+               {"begun_ns", nanoseconds_of(std::chrono::system_clock::now())}};
   if (session.inherited) {
     json["inherited"] = to_json(*session.inherited);
   }

@@ -155,7 +155,8 @@ class Attempts {
       }
     }
     if (plan_.chaos_seed) {
-      ChaosSettings settings = chaos_settings(*plan_.chaos_seed, plan_.chaos_first + fresh.attempt.number - 1, means_);
+      ChaosSettings settings =
+          chaos_settings(*plan_.chaos_seed, plan_.chaos_first + fresh.attempt.number - 1, means_);
       press_cgroup(fresh.cgroup, command_.working_directory, settings);
       competitors_->begin(fresh.job, settings, fresh.cgroup);
       fresh.attempt.chaos = settings;

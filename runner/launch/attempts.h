@@ -22,8 +22,9 @@ struct AttemptPlan {
   std::optional<std::chrono::milliseconds> duration;  // no attempt begins when this is over
   int jobs = 1;                                       // attempts at a time
   std::optional<uint64_t> chaos_seed;
-  int chaos_first = 1;            // the number by which the settings of the first attempt are drawn
-  std::string until_fingerprint;  // with until_crash: until one whose signature begins so; empty: any that is not on purpose
+  int chaos_first = 1;  // the number by which the settings of the first attempt are drawn
+  std::string
+      until_fingerprint;  // with until_crash: until one whose signature begins so; empty: any that is not on purpose
 };
 
 // What has been done so far.

@@ -34,7 +34,8 @@ class Before : public bp::extend::handler {
   void on_exec_setup(Executor&) const {
     std::ranges::for_each(inherited_.limits, set_soft_limit);
     if (!inherited_.randomizes_addresses) {
-      ::personality(ADDR_NO_RANDOMIZE);
+      constexpr unsigned long kAsk = 0xffffffff;
+      ::personality(static_cast<unsigned long>(::personality(kAsk)) | ADDR_NO_RANDOMIZE);
     }
     ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
   }

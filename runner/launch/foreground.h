@@ -12,7 +12,7 @@ namespace crashcrawler {
 struct ForegroundProgram {
   std::vector<std::string> arguments;  // arguments[0]: a path, or a name that PATH of ours leads to
   std::string directory;               // empty: ours
-  Inherited inherited;                 // set in it: variables are added to ours, soft limits as far as is allowed
+  Inherited inherited;  // set in it: variables are added to ours, soft limits as far as is allowed
 };
 
 struct ForegroundEnd {

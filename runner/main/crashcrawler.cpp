@@ -171,7 +171,8 @@ void declare_options(CLI::App& app, Options& options) {
   app.set_version_flag("--version", "crashcrawler " CRASHCRAWLER_VERSION);
   app.footer(
       "Exit status: 0; 1 when what was asked for is not there or not to be trusted; 2 for a wrong "
-      "command line;\n127 when gdb cannot be started; else that of gdb. See also doctor --help and repro --help.");
+      "command line;\n127 when gdb cannot be started; else that of gdb. See also doctor --help and "
+      "repro --help.");
   declare_doctor(app, options.doctor);
 
   CLI::App* show_command =

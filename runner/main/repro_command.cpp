@@ -16,11 +16,11 @@
 #include "runner/base/result.h"
 #include "runner/base/unique_fd.h"
 #include "runner/launch/foreground.h"
+#include "runner/report/text.h"
 #include "runner/repro/container.h"
 #include "runner/repro/plan.h"
 #include "runner/repro/recorded_crash.h"
 #include "runner/repro/recurrence.h"
-#include "runner/report/text.h"
 #include "runner/results/result_folder.h"
 #include "runner/unwind/elf_image.h"
 
@@ -53,7 +53,7 @@ FileStamp stamp_of(const std::string& path) {
 struct Task {
   RecordedCrash crash;
   AttemptsToMake attempts;
-  std::string output;      // absolute
+  std::string output;       // absolute
   FileStamp report_before;  // that is in `output` already
 
   bool has_new_report() const {
@@ -123,8 +123,9 @@ Result<std::string> output_for(const ReproOptions& options, const std::string& i
   const fs::path to = options.new_output.empty() ? from / "repro" / id
                                                  : fs::weakly_canonical(options.new_output, code);
   if (to == from) {
-    return Error{"the new reports would take the place of those that are read; choose another folder "
-                 "with --output"};
+    return Error{
+        "the new reports would take the place of those that are read; choose another folder "
+        "with --output"};
   }
   fs::create_directories(to, code);
   if (code || ::access(to.c_str(), W_OK) != 0) {
@@ -162,11 +163,12 @@ Result<void> check_files(const Task& task, const ReproOptions& options) {
     say(files.program_problem);
     return {};
   }
-  return Error{files.program_problem +
-               (files.program_is_missing
-                    ? "; build it there, name an image that has it with --docker IMAGE, or try without "
-                      "it with --force"
-                    : "; build what it was, or try with this one with --force")};
+  return Error{
+      files.program_problem +
+      (files.program_is_missing
+           ? "; build it there, name an image that has it with --docker IMAGE, or try without "
+             "it with --force"
+           : "; build what it was, or try with this one with --force")};
 }
 
 Result<std::string> find_wrapper() {
@@ -220,8 +222,9 @@ Result<std::string> choose_image(const Task& task, const std::string& asked) {
   std::string image = !asked.empty() ? asked : recorded;
   if (image.empty()) {
     if (!has_image(kOurs)) {
-      return Error{"which image it is to be run in is not known, and the engine has none with the name "
-                   "crashcrawler; build one as docker/README.md says, or name one with --docker IMAGE"};
+      return Error{
+          "which image it is to be run in is not known, and the engine has none with the name "
+          "crashcrawler; build one as docker/README.md says, or name one with --docker IMAGE"};
     }
     image = kOurs;
   }
@@ -360,11 +363,12 @@ void declare_repro(CLI::App& app, ReproOptions& options) {
                    "Where the new reports go (default: repro/ID in the other)")
       ->type_name("DIR");
   command
-      ->add_option("--repeat", options.repeat,
-                   "Make N attempts (default: 1, or, when it came in one of many attempts, enough to see "
-                   "it again, ending with that)")
+      ->add_option(
+          "--repeat", options.repeat,
+          "Make N attempts (default: 1, or, when it came in one of many attempts, enough to see "
+          "it again, ending with that)")
       ->type_name("N")
-      ->check(CLI::Range(1, kMost));
+      ->check(CLI::Range(1, kMost).description(""));
   command
       ->add_option_function<std::string>(
           "--docker", [&](const std::string& image) { options.docker = image; },

@@ -18,7 +18,8 @@ enum class Priority { normal, batch, idle };  // SCHED_OTHER, SCHED_BATCH, SCHED
 // How one attempt is disturbed. All of it follows from the seed of the run and the number of the attempt.
 // Trivially copyable: it is sent to the process that starts the attempt.
 struct ChaosSettings {
-  int number = 0;                   // by which they were drawn: that of the attempt, unless --chaos=SEED:NUMBER began later
+  int number =
+      0;  // by which they were drawn: that of the attempt, unless --chaos=SEED:NUMBER began later
   uint64_t seed = 0;                // of this attempt's random times
   bool randomize_addresses = true;  // false: ADDR_NO_RANDOMIZE (personality(2))
   Priority priority = Priority::normal;

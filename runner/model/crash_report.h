@@ -43,7 +43,7 @@ struct Artifact {
 
 // How the run is told to run no more than the test of a crash.
 struct TestAlone {
-  std::string name;                    // what --only takes; empty: the test is not known, or cannot be had alone
+  std::string name;  // what --only takes; empty: the test is not known, or cannot be had alone
   std::vector<std::string> arguments;  // the command with that
 };
 

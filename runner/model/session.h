@@ -33,7 +33,7 @@ struct Session {
   std::string backend;  // "bpf" or "ptrace"
   SystemInfo system;
   std::optional<Inherited> inherited;  // none: not known, as in old recordings
-  std::vector<CrashReport> crashes;  // in the order of death
+  std::vector<CrashReport> crashes;    // in the order of death
   std::vector<RunnerTests> runner_tests;
   uint64_t crashes_without_core = 0;  // although cores were wanted
   std::optional<Repetition>

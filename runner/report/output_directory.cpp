@@ -157,10 +157,10 @@ Result<void> remove_old_crashes(const std::string& directory) {
       continue;
     }
     const bool may_be_script = name.ends_with(".repro.sh");
-    const bool unfinished = name != entry.filename() &&
-                            (extension == ".json" || extension == ".txt" ||
-                             extension == ".core" || may_be_script) &&
-                            (is_empty_file(entry) || is_our_json(entry));
+    const bool unfinished =
+        name != entry.filename() &&
+        (extension == ".json" || extension == ".txt" || extension == ".core" || may_be_script) &&
+        (is_empty_file(entry) || is_our_json(entry));
     const bool beside_record = (extension == ".txt" || extension == ".core") && is_our_json(record);
     const bool is_core = extension == ".core" && is_our_core(entry);
     if (unfinished || beside_record || is_core || (may_be_script && is_our_script(entry))) {

@@ -53,7 +53,8 @@ std::string case_of(const std::string& pattern, const std::string& directory,
 
 std::string case_of_process(const RawCrash& raw) {
   if (!raw.executable.starts_with('/')) {
-    return "  --process)\n    echo \"the program that crashed is not known\" >&2\n    exit 2\n    ;;\n";
+    return "  --process)\n    echo \"the program that crashed is not known\" >&2\n    exit 2\n    "
+           ";;\n";
   }
   std::vector<std::string> arguments = raw.arguments;
   if (arguments.empty()) {
@@ -75,7 +76,10 @@ std::string limits_of(const std::vector<ResourceLimit>& limits) {
     text += fmt::format("  ulimit -S -{} {} || echo \"the limit is not as it was: {}\" >&2\n",
                         kind->letter, amount, kind->name);
   }
-  return text.empty() ? "" : "# shellcheck disable=SC3045  # POSIX has them since 2024, shells for long\n{\n" + text + "}\n";
+  return text.empty()
+             ? ""
+             : "# shellcheck disable=SC3045  # POSIX has them since 2024, shells for long\n{\n" +
+                   text + "}\n";
 }
 
 const ChaosSettings* chaos_of(const CrashReport& report, const Session& session) {
@@ -90,8 +94,7 @@ std::string head(const CrashReport& report, const Session& session, const ChaosS
   const auto line = [&](const std::string& words) { text += "#   " + words + "\n"; };
   line(brief(cause_in_words(report), kLongestComment));
   line(fmt::format("at {}{}", iso_time(report.raw.time),
-                   report.signature.hash.empty() ? ""
-                                                 : ", fingerprint " + report.signature.hash));
+                   report.signature.hash.empty() ? "" : ", fingerprint " + report.signature.hash));
   text += "#\n";
   if (report.alone.name.empty()) {
     line(name + "             the command of the run");
@@ -104,9 +107,8 @@ std::string head(const CrashReport& report, const Session& session, const ChaosS
   text += "#\n# With CrashCrawler, which says whether the same crash has come back:\n";
   line("crashcrawler repro " + report.id);
   if (chaos) {
-    text += fmt::format(
-        "#\n# It crashed in attempt {} of --chaos={}. Disturbed in the same way:\n",
-        report.raw.attempt, *session.repetition->seed);
+    text += fmt::format("#\n# It crashed in attempt {} of --chaos={}. Disturbed in the same way:\n",
+                        report.raw.attempt, *session.repetition->seed);
     line(fmt::format("crashcrawler-run --until-crash --chaos={}:{} -- {}",
                      *session.repetition->seed, chaos->number, name));
   }

@@ -25,11 +25,10 @@ bool lies_in(const std::string& path, const std::string& folder) {
 }
 
 bool is_systems(const std::string& path) {
-  static constexpr std::array kFolders = {"/usr", "/bin",  "/sbin", "/lib", "/lib32", "/lib64",
-                                          "/libx32", "/etc", "/proc", "/sys", "/dev",  "/run"};
-  return path == "/" || std::ranges::any_of(kFolders, [&](const char* folder) {
-           return lies_in(path, folder);
-         });
+  static constexpr std::array kFolders = {"/usr",    "/bin", "/sbin", "/lib", "/lib32", "/lib64",
+                                          "/libx32", "/etc", "/proc", "/sys", "/dev",   "/run"};
+  return path == "/" ||
+         std::ranges::any_of(kFolders, [&](const char* folder) { return lies_in(path, folder); });
 }
 
 // "/build/parser_test" -> "/build"; of files in /tmp, /home and their like, where much else lies, the file alone.
@@ -114,9 +113,8 @@ std::optional<std::string> limit_word(const ResourceLimit& limit) {
 }
 
 std::string variable_word(const EnvironmentVariable& variable) {
-  const std::string value = variable.name == "PATH"
-                                ? variable.value + ":" + std::string(kUsualFolders)
-                                : variable.value;
+  const std::string value =
+      variable.name == "PATH" ? variable.value + ":" + std::string(kUsualFolders) : variable.value;
   return variable.name + "=" + value;
 }
 

@@ -37,7 +37,8 @@ struct Container {
   std::optional<std::pair<uid_t, gid_t>> user;  // none: root
   bool captures_with_bpf = false;               // else by ptrace(2), which needs no privilege
   bool has_cgroup2 = false;                     // of the engine's machine, at /sys/fs/cgroup
-  bool has_debug_files = false;                 // /usr/lib/debug is there: the image may lack those of the same libraries
+  bool has_debug_files =
+      false;  // /usr/lib/debug is there: the image may lack those of the same libraries
 };
 
 // `docker run ...` up to the arguments of crashcrawler-run, to which others are to be added.

@@ -22,7 +22,8 @@ int attempts_for(double rate) {
   if (rate >= 1) {
     return 1;
   }
-  const double needed = rate > 0 ? std::ceil(std::log(kMayFail) / std::log1p(-rate)) : kMostAttempts;
+  const double needed =
+      rate > 0 ? std::ceil(std::log(kMayFail) / std::log1p(-rate)) : kMostAttempts;
   return static_cast<int>(std::clamp(needed, 1.0, static_cast<double>(kMostAttempts)));
 }
 
@@ -36,7 +37,8 @@ AttemptsToMake attempts_to_make(const RecordedCrash& crash, std::optional<int> a
   return {attempts_for(rate), true};
 }
 
-std::vector<std::string> wrapper_arguments(const RecordedCrash& crash, const AttemptsToMake& attempts,
+std::vector<std::string> wrapper_arguments(const RecordedCrash& crash,
+                                           const AttemptsToMake& attempts,
                                            const std::string& output) {
   std::vector<std::string> words = {"--output-dir", output, "--no-augment-junit"};
   const auto add = [&](std::initializer_list<std::string> more) {
@@ -81,10 +83,10 @@ FilesNow compare_files(const RecordedCrash& crash, const BuildIdOf& build_id_of)
     }
     const std::optional<std::string> build_id = build_id_of(module.path);
     if (!build_id || *build_id != module.build_id) {
-      files.others.push_back(fmt::format("not as it was: {} had the build-id {}, now {}",
-                                         brief(module.path, kLongestPath), in_words(module.build_id),
-                                         build_id ? "it is " + in_words(*build_id)
-                                                  : "there is no such file"));
+      files.others.push_back(
+          fmt::format("not as it was: {} had the build-id {}, now {}",
+                      brief(module.path, kLongestPath), in_words(module.build_id),
+                      build_id ? "it is " + in_words(*build_id) : "there is no such file"));
     }
   }
   return files;

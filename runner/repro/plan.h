@@ -21,7 +21,8 @@ AttemptsToMake attempts_to_make(const RecordedCrash& crash, std::optional<int> a
 
 // The arguments of crashcrawler-run that run the command of `crash` again, with reports in `output`; those of the
 // command last.
-std::vector<std::string> wrapper_arguments(const RecordedCrash& crash, const AttemptsToMake& attempts,
+std::vector<std::string> wrapper_arguments(const RecordedCrash& crash,
+                                           const AttemptsToMake& attempts,
                                            const std::string& output);
 
 // The build-id of the file at a path now: "" when it has none, none when there is no such file.

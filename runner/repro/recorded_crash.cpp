@@ -6,7 +6,8 @@
 namespace crashcrawler {
 namespace {
 
-constexpr const char* kReplacement = "\xef\xbf\xbd";  // what stands in JSON for bytes that are no UTF-8
+constexpr const char* kReplacement =
+    "\xef\xbf\xbd";  // what stands in JSON for bytes that are no UTF-8
 
 std::vector<std::string> strings_at(const Json& json, const char* key) {
   std::vector<std::string> strings;
@@ -50,8 +51,8 @@ std::vector<RecordedModule> modules_of(const Json& crash) {
   for (const Json& module : array_at(crash, "modules")) {
     const std::string path = string_at(module, {"filename"});
     if (path.starts_with('/')) {
-      modules.push_back({path, string_at(module, {"build_id"}),
-                         !string_at(module, {"package", "name"}).empty()});
+      modules.push_back(
+          {path, string_at(module, {"build_id"}), !string_at(module, {"package", "name"}).empty()});
     }
   }
   return modules;
@@ -64,10 +65,9 @@ std::optional<RecordedChaos> chaos_of(const Json& crash) {
   }
   const Json& settings = member(chaos, "settings");
   constexpr int64_t kMost = 1'000'000;
-  return RecordedChaos{
-      unsigned_at(chaos, "seed"),
-      static_cast<int>(std::clamp<int64_t>(number_at(chaos, "attempt"), 1, kMost)),
-      !member(settings, "aslr").is_boolean() || flag_at(settings, "aslr")};
+  return RecordedChaos{unsigned_at(chaos, "seed"),
+                       static_cast<int>(std::clamp<int64_t>(number_at(chaos, "attempt"), 1, kMost)),
+                       !member(settings, "aslr").is_boolean() || flag_at(settings, "aslr")};
 }
 
 std::optional<double> least_rate_of(const Json& report, const Fingerprint& fingerprint) {
@@ -127,8 +127,9 @@ Result<RecordedCrash> recorded_crash(const Json& report, const Json& crash) {
   }
   if (std::ranges::any_of(recorded.command, has_lost_bytes) ||
       has_lost_bytes(recorded.working_directory)) {
-    return Error{"the command has bytes that are no UTF-8, which a report does not hold; run crashes/" +
-                 recorded.id + ".repro.sh, which has them"};
+    return Error{
+        "the command has bytes that are no UTF-8, which a report does not hold; run crashes/" +
+        recorded.id + ".repro.sh, which has them"};
   }
   return recorded;
 }

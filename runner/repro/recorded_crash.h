@@ -44,8 +44,9 @@ struct RecordedCrash {
   std::string process_directory;                     // its working directory
   std::vector<RecordedModule> modules;
   std::optional<RecordedChaos> chaos;
-  std::optional<double> least_rate;  // of a run of many attempts: the lower end of the share that crashed so
-  std::string container_image;       // that the run was in; empty: none, or not known
+  std::optional<double>
+      least_rate;  // of a run of many attempts: the lower end of the share that crashed so
+  std::string container_image;  // that the run was in; empty: none, or not known
 };
 
 // The fingerprint of a crash in either file.

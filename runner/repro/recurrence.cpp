@@ -25,8 +25,8 @@ std::vector<Group> groups_of(const Json& report) {
     const Fingerprint fingerprint = fingerprint_of(crash);
     auto group = std::ranges::find(groups, fingerprint, &Group::fingerprint);
     if (group == groups.end()) {
-      groups.push_back({fingerprint, string_at(crash, {"id"}),
-                        string_at(crash, {"crash_info", "cause"}), {}});
+      groups.push_back(
+          {fingerprint, string_at(crash, {"id"}), string_at(crash, {"crash_info", "cause"}), {}});
       group = std::prev(groups.end());
     }
     group->attempts.insert(number_at(crash, "attempt"));
@@ -117,7 +117,8 @@ std::vector<std::string> different_files(const RecordedCrash& recorded, const Js
     if (before != recorded.modules.end() && !before->build_id.empty() &&
         before->build_id != build_id) {
       lines.push_back(fmt::format("not as it was: {} had the build-id {}, there it is {}",
-                                  brief(path, kLongestCause), brief(before->build_id, kLongestCause),
+                                  brief(path, kLongestCause),
+                                  brief(before->build_id, kLongestCause),
                                   build_id.empty() ? "none" : brief(build_id, kLongestCause)));
     }
   }

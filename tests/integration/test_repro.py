@@ -128,6 +128,20 @@ class Repro(unittest.TestCase):
         self.assertIn("came back in 1 of 1 attempt", again)
         self.assertIn(f"--gtest_filter={crash['only']}", self.new_report(crash)["run"]["command_args"])
 
+    def test_a_test_of_pytest_is_run_alone(self):
+        pytest = shutil.which("pytest-3") or shutil.which("pytest")
+        if not pytest:
+            self.skipTest("pytest is not installed")
+        (self.folder / "test_two.py").write_text("import os, pytest\n"
+                                                 "def test_good(): open('ran', 'a').write('good')\n"
+                                                 "@pytest.mark.parametrize('what', ['a b'])\n"
+                                                 "def test_bad(what): os.abort()\n")
+        crash, _ = self.crash([pytest, "-p", "no:cacheprovider", "-p", "no:faulthandler", "test_two.py"])
+        self.assertEqual(crash["only"], "test_two.py::test_bad[a b]")
+        self.assertIn("came back in 1 of 1 attempt", self.repro())
+        self.assertEqual(self.script(crash).returncode, -6)
+        self.assertEqual((self.folder / "ran").read_text(), "good")
+
     def test_another_program_is_said(self):
         crash, _ = self.crash(["./program"])
         shutil.copy(HANDLER_ABORTS, self.program)

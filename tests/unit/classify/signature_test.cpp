@@ -215,8 +215,9 @@ TEST(SignatureStart, IsLeftOutWithoutTheSymbolsOfTheCLibrary) {
             with_symbols.hash);
   EXPECT_EQ(Crash({"put", "work", "libc.so.6+0x891f5", "clone @ libc.so.6"}).signature().hash,
             with_symbols.hash);
-  EXPECT_EQ(Crash({"put", "work", "libpthread-2.31.so+0x8ea7", "clone @ libc.so.6"}).signature().hash,
-            with_symbols.hash);
+  EXPECT_EQ(
+      Crash({"put", "work", "libpthread-2.31.so+0x8ea7", "clone @ libc.so.6"}).signature().hash,
+      with_symbols.hash);
   EXPECT_THAT(Crash({"put", "libx.so+0x10", "clone @ libc.so.6"}).frames(),
               ElementsAre("put", "libx.so+0x10"));
   EXPECT_THAT(Crash({"libc.so.6+0x891f5", "libc.so.6+0x1098ec"}).frames(), SizeIs(1));

@@ -70,7 +70,8 @@ TEST_F(OutputDirectory, ReceivesAReportOfAQuietRunToo) {
 TEST_F(OutputDirectory, IsEmptiedOfAnEarlierRun) {
   write_a_run();
   temporary_.write("out/crashes/0001-null_write-SIGSEGV.core", "core");
-  temporary_.write("out/crashes/0001-null_write-SIGSEGV.repro.sh", std::string(kReproScriptMark) + "x");
+  temporary_.write("out/crashes/0001-null_write-SIGSEGV.repro.sh",
+                   std::string(kReproScriptMark) + "x");
   ASSERT_TRUE(prepare_output_directory(out()));
   EXPECT_THAT(files(), IsEmpty());
 }
@@ -93,10 +94,11 @@ TEST_F(OutputDirectory, IsEmptiedOfARunThatWasKilledWhileWriting) {
 
 TEST_F(OutputDirectory, KeepsWhatIsNotOurs) {
   write_a_run();
-  const std::set<std::string> foreign = {
-      "crashes/notes.txt", "crashes/0001-other.core", "crashes/data.json",    "notes.txt",
-      "summary.md",        "report.json.orig",        "crashes/sub/0001.txt", "report.json.tmp12x",
-      "crashes/mine.repro.sh"};
+  const std::set<std::string> foreign = {"crashes/notes.txt",    "crashes/0001-other.core",
+                                         "crashes/data.json",    "notes.txt",
+                                         "summary.md",           "report.json.orig",
+                                         "crashes/sub/0001.txt", "report.json.tmp12x",
+                                         "crashes/mine.repro.sh"};
   for (const std::string& name : foreign) {
     temporary_.write("out/" + name, "{\"precious\": true}");
   }

@@ -24,9 +24,31 @@ std::vector<std::string> nasty_words() {
   for (int byte = 1; byte < 256; ++byte) {
     all += static_cast<char>(byte);
   }
-  return {all, "", "'", "''", "a'b\"c", "$(touch pwned)", "`touch pwned`", "${HOME}", "\\", "\\'", "\n", "a\nb\n",
-          "\r\n", "*", "~", "-n", "--", "# no comment", "; touch pwned", "&& touch pwned", "\xff\xfe", "'; touch pwned; '",
-          "!!", "\x81\x82'\x88", "\xf0\x9f\x92\xa5"};
+  return {all,
+          "",
+          "'",
+          "''",
+          "a'b\"c",
+          "$(touch pwned)",
+          "`touch pwned`",
+          "${HOME}",
+          "\\",
+          "\\'",
+          "\n",
+          "a\nb\n",
+          "\r\n",
+          "*",
+          "~",
+          "-n",
+          "--",
+          "# no comment",
+          "; touch pwned",
+          "&& touch pwned",
+          "\xff\xfe",
+          "'; touch pwned; '",
+          "!!",
+          "\x81\x82'\x88",
+          "\xf0\x9f\x92\xa5"};
 }
 
 class ReproScript : public testing::TestWithParam<const char*> {
@@ -42,7 +64,8 @@ class ReproScript : public testing::TestWithParam<const char*> {
   std::string output(const std::string& argument = "") {
     const std::string path = folder_.path() + "/a.repro.sh";
     EXPECT_TRUE(write_file_atomically(path, repro_script(crash_, session_)));
-    FILE* pipe = ::popen((std::string(GetParam()) + " " + path + " " + argument + " 2>&1").c_str(), "r");
+    FILE* pipe =
+        ::popen((std::string(GetParam()) + " " + path + " " + argument + " 2>&1").c_str(), "r");
     std::string text;
     for (int letter = std::fgetc(pipe); letter != EOF; letter = std::fgetc(pipe)) {
       text += static_cast<char>(letter);
@@ -54,7 +77,8 @@ class ReproScript : public testing::TestWithParam<const char*> {
 
   // A command that writes its arguments, each with a newline and a zero after it.
   void run_with(const std::vector<std::string>& words) {
-    session_.command.arguments = {"sh", "-c", "for word; do printf '%s\\n\\0' \"$word\"; done", "sh"};
+    session_.command.arguments = {"sh", "-c", "for word; do printf '%s\\n\\0' \"$word\"; done",
+                                  "sh"};
     session_.command.arguments.insert(session_.command.arguments.end(), words.begin(), words.end());
   }
 
@@ -131,7 +155,8 @@ TEST_P(ReproScript, SaysThatTheFolderIsGone) {
 }
 
 TEST_P(ReproScript, SetsUnusualLimits) {
-  session_.inherited->limits = {{"nofile", 77, 1000}, {"stack", 8 << 20, std::nullopt}, {"cpu", std::nullopt, {}}};
+  session_.inherited->limits = {
+      {"nofile", 77, 1000}, {"stack", 8 << 20, std::nullopt}, {"cpu", std::nullopt, {}}};
   session_.command.arguments = {"/bin/sh", "-c", "ulimit -S -n"};
   EXPECT_EQ(output(), "77\n");
   EXPECT_THAT(repro_script(crash_, session_), Not(HasSubstr("ulimit -S -s")));
@@ -158,7 +183,8 @@ TEST_P(ReproScript, HasTheSettingsOfChaos) {
   chaos.randomize_addresses = false;
   session_.command.arguments = {"sh", "-c", "echo $MALLOC_PERTURB_; cat /proc/self/personality"};
   EXPECT_EQ(output(), "77\n00040000\n");
-  EXPECT_THAT(repro_script(crash_, session_), HasSubstr("--chaos=5:18 -- ./" + crash_.id + ".repro.sh"));
+  EXPECT_THAT(repro_script(crash_, session_),
+              HasSubstr("--chaos=5:18 -- ./" + crash_.id + ".repro.sh"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shells, ReproScript, testing::Values("dash", "bash", "bash --posix"));
@@ -184,7 +210,8 @@ TEST(ReproScripts, ThatCannotBeWrittenAreSaid) {
   session.crashes = {null_write()};
   write_repro_scripts(session, "/proc");
   EXPECT_TRUE(session.crashes[0].artifacts.empty());
-  EXPECT_THAT(session.crashes[0].soft_errors, testing::ElementsAre(HasSubstr("there is no repro.sh: ")));
+  EXPECT_THAT(session.crashes[0].soft_errors,
+              testing::ElementsAre(HasSubstr("there is no repro.sh: ")));
 }
 
 }  // namespace

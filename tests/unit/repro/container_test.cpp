@@ -34,16 +34,19 @@ RecordedCrash crash() {
 
 TEST(Mounts, AreTheFoldersItRanInAndTheCheckout) {
   const Places places = places_of({"/src/.git/HEAD", "/src/build/tests/x", "/out/report.json"});
-  EXPECT_THAT(mounts_of(crash(), "/out", places),
-              UnorderedElementsAre(Mount{"/src/build", true}, Mount{"/out", true}, Mount{"/src", false}));
+  EXPECT_THAT(
+      mounts_of(crash(), "/out", places),
+      UnorderedElementsAre(Mount{"/src/build", true}, Mount{"/out", true}, Mount{"/src", false}));
 }
 
 TEST(Mounts, AreReadOnlyWhereOnlyFilesCameFrom) {
   RecordedCrash elsewhere = crash();
   elsewhere.modules = {{"/opt/ours/lib/liby.so", "", false}, {"/opt/theirs/lib/z.so", "", true}};
-  elsewhere.command = {"/opt/tools/run", "--data=/opt/data", "--list", "/tmp/list", "relative", "--x=/nowhere"};
-  const Places places = places_of({"/src/build/tests/x", "/opt/ours/lib/liby.so", "/opt/theirs/lib/z.so",
-                                   "/opt/tools/run", "/opt/data/file", "/tmp/list"});
+  elsewhere.command = {"/opt/tools/run", "--data=/opt/data", "--list",
+                       "/tmp/list",      "relative",         "--x=/nowhere"};
+  const Places places =
+      places_of({"/src/build/tests/x", "/opt/ours/lib/liby.so", "/opt/theirs/lib/z.so",
+                 "/opt/tools/run", "/opt/data/file", "/tmp/list"});
   EXPECT_THAT(mounts_of(elsewhere, "/src/build/out", places),
               UnorderedElementsAre(Mount{"/src/build", true}, Mount{"/opt/ours/lib", false},
                                    Mount{"/opt/tools", false}, Mount{"/opt/data", false},
@@ -57,13 +60,14 @@ TEST(Mounts, LeaveTheSystemToTheImage) {
   of_system.program = "/usr/local/bin/x";
   of_system.command = {"/bin/sh", "/etc/x", "/dev/null", "/"};
   of_system.modules = {{"/lib/x.so", "", false}};
-  const Places places = places_of({"/usr/share/x/y", "/usr/local/bin/x", "/bin/sh", "/etc/x", "/dev/null", "/lib/x.so",
-                                   "/out/report.json"});
+  const Places places = places_of({"/usr/share/x/y", "/usr/local/bin/x", "/bin/sh", "/etc/x",
+                                   "/dev/null", "/lib/x.so", "/out/report.json"});
   EXPECT_THAT(mounts_of(of_system, "/out", places), ElementsAre(Mount{"/out", true}));
 }
 
 TEST(Mounts, OfWhatIsNotHereAreNone) {
-  EXPECT_THAT(mounts_of(crash(), "/out", places_of({"/out/report.json"})), ElementsAre(Mount{"/out", true}));
+  EXPECT_THAT(mounts_of(crash(), "/out", places_of({"/out/report.json"})),
+              ElementsAre(Mount{"/out", true}));
 }
 
 TEST(Mounts, OfAFolderInAnotherAreOne) {
@@ -85,8 +89,8 @@ TEST(DockerCommand, OfAUserHasNoPrivilege) {
   container.name = "name";
   container.user = {1000, 100};
   EXPECT_THAT(words(container, crash()),
-              ElementsAre("docker", "run", "--rm", "--name", "name", "--user", "1000:100", "--workdir",
-                          "/src/build", "--entrypoint", "crashcrawler-run", "image"));
+              ElementsAre("docker", "run", "--rm", "--name", "name", "--user", "1000:100",
+                          "--workdir", "/src/build", "--entrypoint", "crashcrawler-run", "image"));
 }
 
 TEST(DockerCommand, OfRootHasWhatBpfNeedsAndNoMore) {
@@ -121,12 +125,17 @@ TEST(DockerCommand, FixesAddresses) {
 TEST(DockerCommand, HandsOnVariablesAndLimits) {
   RecordedCrash rich = crash();
   rich.inherited.environment = {{"PATH", "/opt/bin"}, {"PWD", "/src"}, {"LANG", "C"}};
-  rich.inherited.limits = {{"nofile", 1024, 4096}, {"stack", 4096, std::nullopt}, {"cpu", std::nullopt, 5}, {"as", 7, 7}};
-  EXPECT_THAT(words({}, rich),
-              IsSupersetOf({"PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C",
-                            "nofile=1024:4096", "stack=4096:4096"}));
+  rich.inherited.limits = {{"nofile", 1024, 4096},
+                           {"stack", 4096, std::nullopt},
+                           {"cpu", std::nullopt, 5},
+                           {"as", 7, 7}};
+  EXPECT_THAT(
+      words({}, rich),
+      IsSupersetOf({"PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    "LANG=C", "nofile=1024:4096", "stack=4096:4096"}));
   for (const std::string& word : words({}, rich)) {
-    EXPECT_FALSE(word.starts_with("PWD=") || word.starts_with("as=") || word.starts_with("cpu=")) << word;
+    EXPECT_FALSE(word.starts_with("PWD=") || word.starts_with("as=") || word.starts_with("cpu="))
+        << word;
   }
 }
 
@@ -144,7 +153,8 @@ TEST(DockerCommand, BringsDebugFiles) {
   container.image = "image";
   container.has_debug_files = true;
   const auto command = words(container, crash());
-  EXPECT_THAT(command, Contains("type=bind,source=/usr/lib/debug,target=/run/crashcrawler/debug,readonly"));
+  EXPECT_THAT(command,
+              Contains("type=bind,source=/usr/lib/debug,target=/run/crashcrawler/debug,readonly"));
   EXPECT_THAT(std::vector<std::string>(command.end() - 3, command.end()),
               ElementsAre("image", "--debug-dir", "/run/crashcrawler/debug"));
 }

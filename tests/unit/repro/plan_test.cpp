@@ -19,7 +19,8 @@ RecordedCrash crash() {
   crash.command = {"./suite", "--fast"};
   crash.program = "/build/x";
   crash.build_id = "01";
-  crash.modules = {{"/build/x", "01", false}, {"/build/liby.so", "02", false}, {"/lib/z.so", "", true}};
+  crash.modules = {
+      {"/build/x", "01", false}, {"/build/liby.so", "02", false}, {"/lib/z.so", "", true}};
   return crash;
 }
 
@@ -63,9 +64,10 @@ TEST(WrapperArguments, BeginWithTheAttemptThatCrashed) {
   race.timeout = std::chrono::milliseconds(1500);
   EXPECT_THAT(wrapper_arguments(race, {300, true}, "/out"),
               ElementsAre("--output-dir", "/out", "--no-augment-junit", "--repeat", "300",
-                          "--until-fingerprint", "ab12", "--chaos=5:17", "--timeout", "1500ms", "--only",
-                          "Queue.Push", "--", "./suite", "--fast"));
-  EXPECT_THAT(wrapper_arguments(race, {3, false}, "/out"), testing::Not(testing::Contains("--until-fingerprint")));
+                          "--until-fingerprint", "ab12", "--chaos=5:17", "--timeout", "1500ms",
+                          "--only", "Queue.Push", "--", "./suite", "--fast"));
+  EXPECT_THAT(wrapper_arguments(race, {3, false}, "/out"),
+              testing::Not(testing::Contains("--until-fingerprint")));
 }
 
 FilesNow compared(const std::map<std::string, std::string>& files) {
@@ -92,7 +94,9 @@ TEST(CompareFiles, TellWhatIsMissing) {
   const FilesNow files = compared({});
   EXPECT_TRUE(files.program_is_missing);
   EXPECT_THAT(files.program_problem, HasSubstr("/build/x"));
-  EXPECT_THAT(files.others, ElementsAre(HasSubstr("/build/liby.so had the build-id 02, now there is no such file")));
+  EXPECT_THAT(
+      files.others,
+      ElementsAre(HasSubstr("/build/liby.so had the build-id 02, now there is no such file")));
 }
 
 TEST(CompareFiles, MakeNamesPrintable) {

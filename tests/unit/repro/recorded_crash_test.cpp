@@ -53,8 +53,7 @@ TEST(RecordedCrash, IsWhatBothFilesHold) {
 }
 
 TEST(RecordedCrash, HasWhatTheCommandInherited) {
-  const Inherited inherited =
-      recorded_crash(Json::parse(kReport), Json::parse(kCrash))->inherited;
+  const Inherited inherited = recorded_crash(Json::parse(kReport), Json::parse(kCrash))->inherited;
   ASSERT_EQ(inherited.environment.size(), 1u);
   EXPECT_EQ(inherited.environment[0].name + "=" + inherited.environment[0].value, "LANG=C");
   ASSERT_EQ(inherited.limits.size(), 2u);
@@ -67,7 +66,8 @@ TEST(RecordedCrash, HasWhatTheCommandInherited) {
 
 TEST(RecordedCrash, OfAnOlderReportLeavesThingsAsTheyAre) {
   const auto crash = recorded_crash(
-      changed(kReport, R"({"run": {"environment": null, "limits": null, "aslr": null, "timeout_s": null},
+      changed(kReport,
+              R"({"run": {"environment": null, "limits": null, "aslr": null, "timeout_s": null},
                            "attempts": null, "system_info": null})"),
       changed(kCrash, R"({"chaos": null, "only": null})"));
   ASSERT_TRUE(crash);
@@ -97,7 +97,9 @@ TEST(RecordedCrash, TakesAnythingForAReport) {
   const auto crash = recorded_crash(
       changed(kReport, R"({"run": {"environment": {"A": 1}, "limits": {"cpu": 3}, "timeout_s": "x"},
                            "attempts": {"signatures": [1]}})"),
-      changed(kCrash, R"({"modules": [3], "chaos": {"seed": -1, "attempt": -5, "settings": 1}, "process": 4})"));
+      changed(
+          kCrash,
+          R"({"modules": [3], "chaos": {"seed": -1, "attempt": -5, "settings": 1}, "process": 4})"));
   ASSERT_TRUE(crash);
   EXPECT_EQ(crash->inherited.environment.size(), 1u);
   EXPECT_EQ(crash->inherited.limits.size(), 2u);

@@ -12,7 +12,8 @@ using testing::IsEmpty;
 
 const Fingerprint kWanted{"a", "ab12cd34ef"};
 
-Json crash(const std::string& id, const std::string& hash, int attempt, const std::string& algorithm = "a") {
+Json crash(const std::string& id, const std::string& hash, int attempt,
+           const std::string& algorithm = "a") {
   return {{"id", id},
           {"attempt", attempt},
           {"crash_info", {{"cause", "it died"}}},
@@ -20,40 +21,51 @@ Json crash(const std::string& id, const std::string& hash, int attempt, const st
 }
 
 Json report(const Json& crashes) {
-  return {{"crashes", crashes}, {"collector", {{"backend", "bpf"}, {"health", {{"complete", true}}}}}};
+  return {{"crashes", crashes},
+          {"collector", {{"backend", "bpf"}, {"health", {{"complete", true}}}}}};
 }
 
 TEST(Recurrence, OfOneRunIsOneAttempt) {
-  const Recurrence seen = recurrence_of(report(Json::array({crash("1", kWanted.hash, 0), crash("2", kWanted.hash, 0)})), kWanted);
+  const Recurrence seen = recurrence_of(
+      report(Json::array({crash("1", kWanted.hash, 0), crash("2", kWanted.hash, 0)})), kWanted);
   EXPECT_EQ(seen.attempts, 1u);
   EXPECT_EQ(seen.same, 1u);
   EXPECT_EQ(seen.same_id, "1");
-  EXPECT_THAT(in_words(seen, kWanted, "/out"),
-              ElementsAre("the same crash (fingerprint ab12cd34) came back in 1 of 1 attempt: /out/crashes/1.txt"));
+  EXPECT_THAT(
+      in_words(seen, kWanted, "/out"),
+      ElementsAre(
+          "the same crash (fingerprint ab12cd34) came back in 1 of 1 attempt: /out/crashes/1.txt"));
 }
 
 TEST(Recurrence, CountsAttemptsNotCrashes) {
-  Json json = report({crash("1", kWanted.hash, 3), crash("2", kWanted.hash, 3), crash("3", kWanted.hash, 5),
-                      crash("4", "ffffffff00", 9)});
-  json["attempts"] = {{"count", 20},
-                      {"signatures", {{{"algorithm", "a"}, {"hash", kWanted.hash}, {"attempts", {3, 5, 6}}}}}};
+  Json json = report({crash("1", kWanted.hash, 3), crash("2", kWanted.hash, 3),
+                      crash("3", kWanted.hash, 5), crash("4", "ffffffff00", 9)});
+  json["attempts"] = {
+      {"count", 20},
+      {"signatures", {{{"algorithm", "a"}, {"hash", kWanted.hash}, {"attempts", {3, 5, 6}}}}}};
   const Recurrence seen = recurrence_of(json, kWanted);
   EXPECT_EQ(seen.same, 3u);  // of one no record was kept
-  EXPECT_THAT(in_words(seen, kWanted, "/out"),
-              ElementsAre(HasSubstr("came back in 3 of 20 attempts"),
-                          "another crash (fingerprint ffffffff) in 1 of 20 attempts: it died: /out/crashes/4.txt"));
+  EXPECT_THAT(
+      in_words(seen, kWanted, "/out"),
+      ElementsAre(
+          HasSubstr("came back in 3 of 20 attempts"),
+          "another crash (fingerprint ffffffff) in 1 of 20 attempts: it died: /out/crashes/4.txt"));
 }
 
 TEST(Recurrence, SaysWhatCameInstead) {
-  const Recurrence other = recurrence_of(report(Json::array({crash("1", "ffffffff00", 0)})), kWanted);
+  const Recurrence other =
+      recurrence_of(report(Json::array({crash("1", "ffffffff00", 0)})), kWanted);
   EXPECT_THAT(in_words(other, kWanted, "/out"),
-              ElementsAre(HasSubstr("did not come back in 1 attempt; another came instead"), HasSubstr("ffffffff")));
+              ElementsAre(HasSubstr("did not come back in 1 attempt; another came instead"),
+                          HasSubstr("ffffffff")));
   const Recurrence none = recurrence_of(report(Json::array()), kWanted);
-  EXPECT_THAT(in_words(none, kWanted, "/out"), ElementsAre(HasSubstr("no crash came in 1 attempt")));
+  EXPECT_THAT(in_words(none, kWanted, "/out"),
+              ElementsAre(HasSubstr("no crash came in 1 attempt")));
 }
 
 TEST(Recurrence, ComparesHashesOfOneAlgorithmOnly) {
-  EXPECT_EQ(recurrence_of(report(Json::array({crash("1", kWanted.hash, 0, "b")})), kWanted).same_id, "");
+  EXPECT_EQ(recurrence_of(report(Json::array({crash("1", kWanted.hash, 0, "b")})), kWanted).same_id,
+            "");
 }
 
 TEST(Recurrence, NamesTenOthersAtMost) {
@@ -78,11 +90,15 @@ TEST(Recurrence, KnowsARunThatSaysNothing) {
 
 TEST(DifferentFiles, AreNamedWithBothBuildIds) {
   RecordedCrash recorded;
-  recorded.modules = {{"/x", "01", false}, {"/y", "02", false}, {"/z", "", false}, {"/gone", "04", false}};
+  recorded.modules = {
+      {"/x", "01", false}, {"/y", "02", false}, {"/z", "", false}, {"/gone", "04", false}};
   const Json again = {{"modules",
-                       {{{"filename", "/x"}, {"build_id", "01"}}, {{"filename", "/y"}, {"build_id", "0a"}},
-                        {{"filename", "/z"}, {"build_id", "03"}}, {{"filename", "/new"}, {"build_id", "05"}}}}};
-  EXPECT_THAT(different_files(recorded, again), ElementsAre("not as it was: /y had the build-id 02, there it is 0a"));
+                       {{{"filename", "/x"}, {"build_id", "01"}},
+                        {{"filename", "/y"}, {"build_id", "0a"}},
+                        {{"filename", "/z"}, {"build_id", "03"}},
+                        {{"filename", "/new"}, {"build_id", "05"}}}}};
+  EXPECT_THAT(different_files(recorded, again),
+              ElementsAre("not as it was: /y had the build-id 02, there it is 0a"));
   EXPECT_THAT(different_files(recorded, Json()), IsEmpty());
 }
 
