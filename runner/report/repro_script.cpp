@@ -43,8 +43,8 @@ std::string exports_of(const std::vector<EnvironmentVariable>& environment) {
 
 std::string case_of(const std::string& pattern, const std::string& directory,
                     const std::vector<EnvironmentVariable>& environment,
-                    const std::vector<std::string>& arguments) {
-  std::string text = "  " + pattern + ")\n";
+                    const std::vector<std::string>& arguments, const std::string& first = "") {
+  std::string text = "  " + pattern + ")\n" + first;
   if (!directory.empty()) {
     text += "    cd -- " + shell_quoted(directory) + " || exit 2\n";
   }
@@ -61,7 +61,12 @@ std::string case_of_process(const RawCrash& raw) {
     arguments.emplace_back();
   }
   arguments.front() = raw.executable;
-  return case_of("--process", raw.working_directory, raw.environment, arguments);
+  // crash_assembler.cpp notes where some are missing
+  const bool is_cut = std::ranges::any_of(raw.soft_errors, [](const std::string& error) {
+    return error.find("argument") != std::string::npos;
+  });
+  return case_of("--process", raw.working_directory, raw.environment, arguments,
+                 is_cut ? "    echo \"not all of its arguments are known\" >&2\n" : "");
 }
 
 std::string limits_of(const std::vector<ResourceLimit>& limits) {

@@ -229,6 +229,10 @@ class Debuggers(unittest.TestCase):
         self.assertGreaterEqual({crash.behaviour for crash in crashes()}, set(UNREACHABLE))
 
 
+def cores_of(crash):
+    return [artifact for artifact in crash.get("artifacts", []) if artifact["type"] == "core"]
+
+
 class Content(unittest.TestCase):
     def run_plain(self, *options, program=PLAIN, **arguments):
         folder = self.enterContext(harness.TemporaryFolder())
@@ -237,7 +241,7 @@ class Content(unittest.TestCase):
 
     def test_it_is_the_owner_s_and_is_what_the_report_says(self):
         outcome, report = self.run_plain()
-        (artifact,) = report["crashes"][0]["artifacts"]
+        (artifact,) = cores_of(report["crashes"][0])
         core = outcome.output_dir / artifact["path"]
         self.assertEqual(core.stat().st_mode & 0o777, 0o600)
         self.assertEqual(artifact["size"], core.stat().st_size)
@@ -247,7 +251,7 @@ class Content(unittest.TestCase):
     def test_of_the_environment_only_what_the_report_shows_is_in_it(self):
         environment = {**os.environ, "DATABASE_PASSWORD": "correct-horse", "TZ": "Mars/Olympus"}
         outcome, report = self.run_plain(env=environment)
-        core = (outcome.output_dir / report["crashes"][0]["artifacts"][0]["path"]).read_bytes()
+        core = (outcome.output_dir / cores_of(report["crashes"][0])[0]["path"]).read_bytes()
         self.assertNotIn(b"correct-horse", core)
         self.assertNotIn(b"DATABASE_PASSWORD", core)
         self.assertIn(b"TZ=Mars/Olympus", core)
@@ -270,7 +274,7 @@ class Content(unittest.TestCase):
         unlimited = ["sh", "-c", 'ulimit -c unlimited && exec "$0"', PLAIN]
         outcome, report = self.run_plain("--keep-core", program=unlimited)
         (theirs,) = outcome.output_dir.parent.glob(pattern + "*")
-        ours_size = report["crashes"][0]["artifacts"][0]["size"]
+        ours_size = cores_of(report["crashes"][0])[0]["size"]
         print(f"null_write: our core {ours_size} bytes, the kernel's {theirs.stat().st_size} "
               f"({theirs.stat().st_blocks * 512} on disk)")
         self.assertLess(ours_size, theirs.stat().st_size)
@@ -293,28 +297,28 @@ class Limit(unittest.TestCase):
         crashes = outcome.report()["crashes"]
         self.assertEqual(len(crashes), self.CRASHES + 1, outcome)
         files = {path.name for path in (outcome.output_dir / "crashes").glob("*.core")}
-        self.assertEqual(files, {pathlib.Path(file["path"]).name for crash in crashes for file in crash.get("artifacts", [])})
+        self.assertEqual(files, {pathlib.Path(file["path"]).name for crash in crashes for file in cores_of(crash)})
         return outcome, crashes
 
     def test_of_the_same_crash_the_newest_are_kept(self):
         outcome, crashes = self.crash_often()
-        self.assertEqual(["artifacts" in crash for crash in crashes], 3 * [False] + 11 * [True])
+        self.assertEqual([len(cores_of(crash)) == 1 for crash in crashes], 3 * [False] + 11 * [True])
         self.assertIn("10 newer ones of the same crash", crashes[0]["soft_errors"][-1])
         self.assertIn("3 crashes have no core", outcome.stderr)
 
     def test_the_oldest_of_the_repeated_crash_gives_way_first(self):
-        size = self.crash_often()[1][-2]["artifacts"][0]["size"]
+        size = cores_of(self.crash_often()[1][-2])[0]["size"]
         limit = 3 * size + size // 2  # a page more or less of stack is chance
         outcome, crashes = self.crash_often("--core-limit", str(limit))
-        self.assertEqual(["artifacts" in crash for crash in crashes][-3:], [True, True, True])
-        self.assertNotIn("artifacts", crashes[-4])
+        self.assertEqual([len(cores_of(crash)) == 1 for crash in crashes][-3:], [True, True, True])
+        self.assertEqual(cores_of(crashes[-4]), [])
         self.assertIn("--core-limit", crashes[-4]["soft_errors"][-1])
         total = sum(path.stat().st_size for path in (outcome.output_dir / "crashes").glob("*.core"))
         self.assertLessEqual(total, limit)
 
     def test_none_are_written_when_none_are_wanted(self):
         outcome, crashes = self.crash_often("--core-limit", "0")
-        self.assertFalse(any("artifacts" in crash or crash["soft_errors"] for crash in crashes))
+        self.assertFalse(any(cores_of(crash) or crash["soft_errors"] for crash in crashes))
         self.assertNotIn("no core", outcome.stderr)
 
 
@@ -378,7 +382,7 @@ class Program(unittest.TestCase):
         (copy / "crashes" / (self.crash["id"] + ".txt")).write_text("\x1b[2Jgone\n")
         self.assertNotIn("\x1b", self.call("show", "1", output_dir=copy).stdout)
         report = json.loads((copy / "report.json").read_text())
-        report["crashes"][0]["artifacts"][0]["path"] = "../../etc/passwd"
+        cores_of(report["crashes"][0])[0]["path"] = "../../etc/passwd"
         (copy / "report.json").write_text(json.dumps(report))
         self.assert_refused(self.call("gdb", "1", output_dir=copy), "not followed")
 

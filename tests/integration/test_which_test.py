@@ -200,7 +200,7 @@ class Rules(WhichTest):
         self.assertEqual(outcome.status, 0)
         self.assertTrue(crash["crash_info"]["expected"])
         self.assertRegex(crash["crash_info"]["expected_reason"], "^rule --expect exe=")
-        self.assertNotIn("artifacts", crash)
+        self.assertEqual([artifact["type"] for artifact in crash["artifacts"]], ["repro_script"], "and no core")
 
     def test_a_rule_from_a_file_that_does_not_fit(self):
         rules = self.folder / "rules"

@@ -143,6 +143,8 @@ TEST_P(ReproScript, OfAProcessHasItsOwnVariables) {
   crash_.raw.arguments = {"sh", "-c", "echo $LANG"};
   crash_.raw.working_directory = "/";
   EXPECT_EQ(output("--process"), "process\n");
+  crash_.raw.soft_errors = {"the argument list is longer than what was kept of it"};
+  EXPECT_EQ(output("--process"), "not all of its arguments are known\nprocess\n");
   crash_.raw.executable.clear();
   EXPECT_THAT(output("--process"), HasSubstr("not known"));
   EXPECT_EQ(status_, 2);

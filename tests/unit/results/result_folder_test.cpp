@@ -129,6 +129,20 @@ TEST_F(ResultFolder, WhyThereIsNoCoreIsSaid) {
   EXPECT_EQ(core_of(path, list_crashes(path)->at(0)).error().message, "there is no core: no room");
 }
 
+TEST_F(ResultFolder, TheRecordIsReadWithoutStacks) {
+  const ListedCrash crash = only_crash("0001-x", "");
+  EXPECT_FALSE(record_of(path, crash)) << "there is none";
+  write("crashes/0001-x.json", crash_json("0001-x", ""));
+  const Result<Json> record = record_of(path, crash);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(string_at(*record, {"process", "executable", "path"}), "/bin/x");
+  EXPECT_FALSE(record->contains("threads"));
+  write("crashes/0001-x.json", crash_json("0002-y", ""));
+  EXPECT_THAT(record_of(path, crash).error().message, HasSubstr("no record"));
+  write("crashes/0001-x.json", "{");
+  EXPECT_FALSE(record_of(path, crash));
+}
+
 TEST_F(ResultFolder, TextAndCoreAreFound) {
   const ListedCrash crash = only_crash("a", "crashes/a.core");
   write("crashes/a.txt", "text");
