@@ -242,7 +242,7 @@ void CrashAssembler::Pending::take(const cc_variable& record) {
 }
 
 void CrashAssembler::Pending::take(const cc_exit& exit) {
-  called_off = exit.called_off != 0 && !has_process;
+  called_off = exit.called_off != 0 && !has_process && !completed;
   crash.oom_killed = exit.oom_killed != 0;
   crash.environment_is_initial = exit.environment == CC_ENVIRONMENT_INITIAL;
   crash.has_exit = true;

@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   crash.exception = number(8);
   while (rest.size() > 10) {
     const uint64_t address = number(8);
-    const std::string_view bytes = rest.substr(2, number(2));
+    const auto length = number(2);
+    const std::string_view bytes = rest.substr(0, length);
     rest.remove_prefix(bytes.size());
     crash.memory.push_back({address, std::string(bytes)});
   }

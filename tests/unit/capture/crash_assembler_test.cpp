@@ -221,6 +221,12 @@ TEST(CrashAssembler, ATrainThatWasCalledOffIsNoDeath) {
       << "PROCESS says it is one";
 }
 
+TEST(CrashAssembler, WhatWasHandedOverIsNotCalledOffLater) {
+  auto again = record_of<cc_exit>(CC_RECORD_EXIT);
+  again.called_off = 1;
+  EXPECT_THAT(assemble({exit_record(), bytes_of(again)}), testing::SizeIs(1));
+}
+
 TEST(CrashAssembler, AnArgumentBlockWithoutAnEndYetIsNotTooLong) {
   auto process = record_of<cc_process>(CC_RECORD_PROCESS);
   process.arg_start = 0x7000;
