@@ -88,7 +88,7 @@ class Lines(unittest.TestCase):
         self.assertEqual((folder / "crashcrawler-out" / "report.json").stat().st_uid, 1000)
 
     def test_podman_s_is_docker_s_with_its_own_options(self):
-        """They are run by tests/integration/test_doctor_podman.py."""
+        """They are run by tests/integration/test_podman.py."""
         line, = (line for line in LINES if "podman" in line)
         docker_s = [line for line in LINES if line.startswith("docker run ")][1]
         cgroup = "--cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw"

@@ -1,6 +1,6 @@
 """crashcrawler doctor in containers of a real engine: where it believes to be, what it finds, and that what it advises for
 containers does mend it. Lines of Docker and GitHub are run as they are; those of Kubernetes and GitLab are read as YAML and TOML
-and run by the options of Docker that mean the same. For Podman's there is test_doctor_podman.py.
+and run by the options of Docker that mean the same. For Podman's there is test_podman.py.
 
 The image has no shell and nothing else but the programs and their libraries."""
 

@@ -1,6 +1,8 @@
-"""crashcrawler doctor in containers of a real Podman: what it finds, and that the line which it advises does mend it.
+"""With a real Podman: that the line which doctor advises in a container does mend it, and containers that are wrapped from outside.
 
-    test_doctor_podman.py ARCHIVES ROOT    the folders of packaging/make-archives and of a Debian (tests/packages/in_root)
+    test_podman.py ARCHIVES ROOT OTHER_ROOT PORTABLE_CRASH
+
+The folders of packaging/make-archives and of two Debians (tests/packages/test_root.py make), the second of another release than this one.
 
 A machine whose root may not raise limits starts no container of Podman's own: then the OCI runtime is asked that the environment
 variable OCI_RUNTIME names, or runc-nosysres in ../shared/tools beside the checkout, which asks for no more than there is.
@@ -11,6 +13,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -19,7 +22,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
 
-ARCHIVES, ROOT = map(pathlib.Path, sys.argv[1:])
+ARCHIVES, ROOT, OTHER_ROOT, PROGRAM = map(pathlib.Path, sys.argv[1:])
+FRAMES = ["check_total", "run_suite", "start_of_program"]
 # Podman sees a machine with cgroup2 alone, as nearly all are.
 PURE_CGROUP2 = "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\""
 
@@ -34,8 +38,9 @@ class InPodman(unittest.TestCase):
     def setUpClass(cls):
         if os.geteuid() != 0 or not shutil.which("podman"):
             harness.skip("needs root and podman")
-        if not (ROOT / "complete").exists():
-            harness.skip("there is no Debian for the containers; the test packages.root.bookworm says why")
+        for root in (ROOT, OTHER_ROOT):
+            if not (root / "complete").exists():
+                harness.skip(f"there is no Debian for the containers; the test packages.root.{root.name} says why")
         cls.folder = cls.enterClassContext(harness.TemporaryFolder())
         with tarfile.open(next(ARCHIVES.glob("*.tar.gz"))) as tar:
             top = tar.getnames()[0].split("/")[0]
@@ -58,11 +63,19 @@ class InPodman(unittest.TestCase):
                 os.rmdir(folder)
 
     @classmethod
-    def run_podman(cls, options, *command):
-        run = [*cls.podman, "run", "--rm", "--network", "none", "--pids-limit", "0", "--cgroup-parent", f"/{cls.cgroup}", *options, "-v", f"{cls.programs}:/usr/local:ro",
-               "--rootfs", f"{ROOT / 'system'}:O", *command]
-        return subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", PURE_CGROUP2, "sh", *map(str, run)],
+    def podman_run(cls, options, root, *command):
+        """The command line, of words."""
+        return [str(word) for word in [*cls.podman, "run", "--rm", "--network", "none", "--pids-limit", "0", "--cgroup-parent",
+                                       f"/{cls.cgroup}", *options, "--rootfs", f"{root / 'system'}:O", *command]]
+
+    @staticmethod
+    def with_pure_cgroup2(words):
+        return subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", PURE_CGROUP2, "sh", *words],
                               capture_output=True, text=True)
+
+    @classmethod
+    def run_podman(cls, options, *command):
+        return cls.with_pure_cgroup2(cls.podman_run([*options, "-v", f"{cls.programs}:/usr/local:ro"], ROOT, *command))
 
     def ask(self, options):
         done = self.run_podman(options, "/usr/local/bin/crashcrawler", "doctor", "--json")
@@ -91,6 +104,25 @@ class InPodman(unittest.TestCase):
         """The reason for the option; when this fails, Podman allows bpf(2) by CAP_BPF and the option can go."""
         said, missing = self.ask(["--cap-add", "BPF", "--cap-add", "PERFMON", "--security-opt", "unmask=/sys/fs/cgroup"])
         self.assertEqual((said["capture"], missing), ("ptrace", {"bpf", "trial"}))
+
+    def test_a_crash_in_a_container_is_seen_from_outside(self):
+        """With the packages of the container, which is gone by then."""
+        folder = self.enterContext(harness.TemporaryFolder())
+        shutil.copy(PROGRAM, folder / "crash")
+        crash = self.podman_run(["-v", f"{folder}:/shared"], OTHER_ROOT, "sh", "-c", "/shared/crash; exit $?")
+        done = self.with_pure_cgroup2(harness.wrapped(crash, folder / "out"))
+        self.assertEqual(done.returncode, 128 + signal.SIGABRT, done.stderr)
+        report = json.loads((folder / "out" / "report.json").read_text())
+        harness.validate(report)
+        crash, = report["crashes"]
+        self.assertEqual(crash["process"]["executable"]["path"], "/shared/crash")
+        self.assertEqual([frame.get("function") for frame in harness.flatten(harness.crashed_thread(crash))][-3:], FRAMES)
+        package, = [module["package"] for module in crash["modules"] if module.get("soname") == "libc.so.6"]
+        there = subprocess.run(["dpkg-query", f"--admindir={OTHER_ROOT}/system/var/lib/dpkg", "-W", "-f", "${Version}", "libc6"],
+                               capture_output=True, text=True).stdout
+        here = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "libc6"], capture_output=True, text=True).stdout
+        self.assertNotIn(there, ("", here))
+        self.assertEqual((package["name"], package["version"]), ("libc6", there), report["soft_errors"])
 
 
 if __name__ == "__main__":
