@@ -67,21 +67,14 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
   augment_reports_of_others(session, options);
 
   // The files, then the few lines that a person reads, who gets these also when the files cannot be written.
-  Result<void> written;
-  if (!options.output_directory.empty()) {
-    written = write_reports(session, options.output_directory, options.junit_profile);
+  const Result<void> written = write_reports_of(session, options);
+  const int status = exit_status_of(session, options, written);
+  std::fputs(summary(session, written ? options.output_directory : "", status).c_str(), stderr);
+  if (!written && !options.best_effort) {
+    return written.error();
   }
-  const int status = written || options.best_effort ? exit_status_of(session, options)
-                                                    : written.error().exit_status;
-  const std::string directory = written ? options.output_directory : "";
-  std::fputs(summary(session, directory, status).c_str(), stderr);
   if (!written) {
-    const Error error{written.error().message + "; what is in " + options.output_directory +
-                      " is not complete"};
-    if (!options.best_effort) {
-      return error;
-    }
-    spdlog::error("{}", error.message);
+    spdlog::error("{}", written.error().message);
   }
   return status;
 }
@@ -118,12 +111,8 @@ Result<int> run_pipeline(RunOptions options) {
   if (!attached) {
     return attached.error();
   }
-  if (const Result<void> prepared = prepare_output_directory(options.output_directory); !prepared) {
-    if (!options.best_effort) {
-      return prepared.error();
-    }
-    spdlog::warn("there will be no report: {}", prepared.error().message);
-    options.output_directory.clear();
+  if (const Result<void> prepared = prepare_reports(options); !prepared) {
+    return prepared.error();
   }
   if (options.sanitizers == Sanitizers::abort) {
     stop_at_sanitizer_findings();

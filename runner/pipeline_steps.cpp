@@ -25,6 +25,7 @@
 #include "runner/report/headline.h"
 #include "runner/report/junit.h"
 #include "runner/report/register_memory.h"
+#include "runner/report/report.h"
 #include "runner/report/text.h"
 
 namespace crashcrawler {
@@ -470,7 +471,33 @@ void augment_reports_of_others(Session& session, const RunOptions& options) {
   }
 }
 
-int exit_status_of(const Session& session, const RunOptions& options) {
+Result<void> prepare_reports(RunOptions& options) {
+  const Result<void> prepared = prepare_output_directory(options.output_directory);
+  if (prepared || !options.best_effort) {
+    return prepared;
+  }
+  spdlog::warn("there will be no report: {}", prepared.error().message);
+  options.output_directory.clear();
+  return {};
+}
+
+Result<void> write_reports_of(const Session& session, const RunOptions& options) {
+  if (options.output_directory.empty()) {
+    return {};
+  }
+  Result<void> written = write_reports(session, options.output_directory, options.junit_profile);
+  if (!written) {
+    return Error{
+        written.error().message + "; what is in " + options.output_directory + " is not complete",
+        written.error().exit_status};
+  }
+  return {};
+}
+
+int exit_status_of(const Session& session, const RunOptions& options, const Result<void>& written) {
+  if (!written && !options.best_effort) {
+    return written.error().exit_status;
+  }
   constexpr int kCrashBehindSuccess = 70, kTimedOut = 124, kHarnessFailed = 125;
   const RunOutcome& outcome = session.outcome;
   if (!session.health.complete && !options.best_effort) {
