@@ -2,6 +2,7 @@
 #include "runner/repro/recorded_crash.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace crashcrawler {
 namespace {
@@ -70,6 +71,13 @@ std::optional<RecordedChaos> chaos_of(const Json& crash) {
                        !member(settings, "aslr").is_boolean() || flag_at(settings, "aslr")};
 }
 
+// How many attempts it takes to the first crash says less of its rate than so many attempts that were fixed before: of crashes of this
+// rate one in forty comes within so few (geometric distribution).
+double least_rate_of_first(int64_t attempts) {
+  constexpr double kOneInForty = 0.025;
+  return 1 - std::pow(1 - kOneInForty, 1.0 / static_cast<double>(std::max<int64_t>(attempts, 1)));
+}
+
 std::optional<double> least_rate_of(const Json& report, const Fingerprint& fingerprint) {
   const Json& attempts = member(report, "attempts");
   if (!attempts.is_object()) {
@@ -78,7 +86,9 @@ std::optional<double> least_rate_of(const Json& report, const Fingerprint& finge
   for (const Json& signature : array_at(attempts, "signatures")) {
     const Json& low = member(signature, "rate_low");
     if (string_at(signature, {"hash"}) == fingerprint.hash && low.is_number()) {
-      return low.get<double>();
+      return string_at(attempts, {"ended_by"}) == "crash"
+                 ? std::min(low.get<double>(), least_rate_of_first(number_at(attempts, "count")))
+                 : low.get<double>();
     }
   }
   return 0;

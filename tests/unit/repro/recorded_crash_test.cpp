@@ -29,6 +29,13 @@ Json changed(const char* text, const char* patch) {
   return json;
 }
 
+TEST(RecordedCrash, ARateThatEndedWithTheFirstCrashIsNotBelieved) {
+  const auto crash = recorded_crash(
+      changed(kReport, R"({"attempts": {"ended_by": "crash", "count": 20}})"), Json::parse(kCrash));
+  ASSERT_TRUE(crash);
+  EXPECT_NEAR(*crash->least_rate, 0.00127, 0.00001) << "that it came in the 20th may be luck";
+}
+
 TEST(RecordedCrash, IsWhatBothFilesHold) {
   const auto crash = recorded_crash(Json::parse(kReport), Json::parse(kCrash));
   ASSERT_TRUE(crash);
