@@ -332,17 +332,21 @@ void declare_options(CLI::App& app, RunOptions& options) {
 }
 
 // CLI11 has no word for "then the command".
+constexpr const char* kUsage =
+    "Usage: crashcrawler-run [options] -- command [arguments...]\n"
+    "       crashcrawler-run [options] --attach-container ID|--attach-cgroup PATH\n"
+    "       crashcrawler-run [options] --replay FILE\n";
+
 class UsageFormatter : public CLI::Formatter {
  public:
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: crashcrawler-run [options] -- command [arguments...]\n"
-           "       crashcrawler-run [options] --attach-container ID|--attach-cgroup PATH\n"
-           "       crashcrawler-run [options] --replay FILE\n";
-  }
+  std::string make_usage(const CLI::App*, std::string) const override { return kUsage; }
 };
 
-TextToPrint usage_error(const CLI::App& app, const std::string& what) {
-  return {"crashcrawler-run: " + what + "\n\n" + app.help(), kUsageError};
+// Not the whole help, under which nobody would find it.
+TextToPrint usage_error(const std::string& what) {
+  return {
+      "crashcrawler-run: " + what + "\n" + kUsage + "crashcrawler-run --help lists the options.\n",
+      kUsageError};
 }
 
 }  // namespace
@@ -369,54 +373,54 @@ std::variant<RunOptions, TextToPrint> parse_options(const std::vector<std::strin
   } catch (const CLI::CallForVersion& version) {
     return TextToPrint{std::string(version.what()) + "\n", 0};
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error.what());
+    return usage_error(error.what());
   }
 
   std::vector<std::string> rest = app.remaining();
   if (!rest.empty() && rest.front() == "--") {
     rest.erase(rest.begin());
   } else if (!rest.empty() && rest.front().starts_with("-")) {
-    return usage_error(
-        app, "unknown option " + rest.front() + " (did you forget `--` before the command?)");
+    return usage_error("unknown option " + rest.front() +
+                       " (did you forget `--` before the command?)");
   }
   if (!options.replay_file.empty() && !options.record_file.empty()) {
-    return usage_error(app, "--replay has nothing to --record");
+    return usage_error("--replay has nothing to --record");
   }
   if (!options.replay_file.empty() && !rest.empty()) {
-    return usage_error(app, "--replay runs no command, but there is one: " + rest.front());
+    return usage_error("--replay runs no command, but there is one: " + rest.front());
   }
   const bool attaches = !options.attach_cgroup.empty() || !options.attach_container.empty();
   if (!options.attach_cgroup.empty() && !options.attach_container.empty()) {
-    return usage_error(app, "--attach-cgroup and --attach-container: only one of them at a time");
+    return usage_error("--attach-cgroup and --attach-container: only one of them at a time");
   }
   if (!options.replay_file.empty() && attaches) {
-    return usage_error(app, "--replay watches nothing, so there is nothing to attach to");
+    return usage_error("--replay watches nothing, so there is nothing to attach to");
   }
   if (options.replay_file.empty() && rest.empty() && !attaches) {
-    return usage_error(app, "no command to run");
+    return usage_error("no command to run");
   }
   AttemptPlan& plan = options.attempts;
   options.repeats = plan.most || plan.until_crash || plan.duration;
   if (!options.repeats && plan.jobs > 1) {
-    return usage_error(app, "--jobs is for --repeat, --until-crash and --for");
+    return usage_error("--jobs is for --repeat, --until-crash and --for");
   }
   if (!options.repeats && plan.chaos_seed) {
     options.repeats = true;  // one disturbed run is an attempt like others
     plan.most = 1;
   }
   if (options.repeats && !options.record_file.empty()) {
-    return usage_error(app, "--record stores one run, not many");
+    return usage_error("--record stores one run, not many");
   }
   if (options.repeats && !options.replay_file.empty()) {
-    return usage_error(app, "--replay runs no command, so there is nothing to repeat");
+    return usage_error("--replay runs no command, so there is nothing to repeat");
   }
   if (options.repeats && attaches) {
-    return usage_error(app, "--attach-cgroup and --attach-container are for one run, not for many");
+    return usage_error("--attach-cgroup and --attach-container are for one run, not for many");
   }
   if (options.repeats && engine_run_in(rest)) {
-    return usage_error(app,
-                       "a command that starts a container cannot be run many times; start the "
-                       "container once, and in it crashcrawler-run");
+    return usage_error(
+        "a command that starts a container cannot be run many times; start the "
+        "container once, and in it crashcrawler-run");
   }
   options.command.arguments = std::move(rest);
   std::error_code removed;

@@ -54,14 +54,14 @@ std::string kernel_release() {
 }
 
 Error load_error(int code) {
+  // Which helpers there are depends on it: without those that read memory the verifier says EINVAL.
+  const Result<std::string> lockdown = read_file("/sys/kernel/security/lockdown");
+  if (lockdown && lockdown->find("[confidentiality]") != std::string::npos) {
+    return {
+        "the kernel is locked down for confidentiality, which forbids BPF to read memory; boot it "
+        "with lockdown=integrity or none"};
+  }
   if (code == -EPERM) {
-    const Result<std::string> lockdown = read_file("/sys/kernel/security/lockdown");
-    if (lockdown && lockdown->find("[confidentiality]") != std::string::npos) {
-      return {
-          "the kernel is locked down for confidentiality, which forbids BPF to read memory; boot "
-          "it with "
-          "lockdown=integrity or none"};
-    }
     return {
         "the kernel does not let this process load BPF programs; run as root, or with CAP_BPF, "
         "CAP_PERFMON and "

@@ -1,8 +1,9 @@
-"""Yama (Documentation/admin-guide/LSM/Yama.rst), whose setting is the machine's: capture by ptrace(2) where only descendants may be
-traced, and what is said, and mends it, where nobody may be without CAP_SYS_PTRACE.
+"""Security modules whose settings are the machine's. Yama (Documentation/admin-guide/LSM/Yama.rst): capture by ptrace(2) where only
+descendants may be traced, and what is said, and mends it, where nobody may be without CAP_SYS_PTRACE. Lockdown
+(kernel_lockdown(7)), which cannot be taken back.
 
-    test_yama.py KERNEL NULL_WRITE      starts the machine
-    test_yama.py inside NULL_WRITE      is what runs in it
+    test_security_modules.py KERNEL NULL_WRITE      starts the machine
+    test_security_modules.py inside NULL_WRITE      is what runs in it
 """
 
 import json
@@ -23,6 +24,22 @@ SETTING = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
 NOBODY = 65534
 SEGMENTATION_FAULT = 128 + 11
 SECONDS = 300
+
+
+class Lockdown(unittest.TestCase):
+    def test_crashes_are_captured_at_each_level(self):
+        setting = pathlib.Path("/sys/kernel/security/lockdown")
+        if not setting.exists():
+            self.skipTest("this kernel has no lockdown")
+        for level, backend in (("integrity", "bpf"), ("confidentiality", "ptrace")):
+            setting.write_text(level)
+            folder = self.enterContext(harness.TemporaryFolder())
+            done = subprocess.run(harness.wrapped([CRASHING], folder / "out", collector="auto"), capture_output=True, text=True)
+            self.assertEqual(done.returncode, SEGMENTATION_FAULT, done)
+            self.assertEqual(json.loads((folder / "out" / "report.json").read_text())["collector"]["backend"], backend)
+            self.assertEqual("locked down for confidentiality" in done.stderr, backend == "ptrace", done)
+            said = subprocess.run([os.environ["CRASHCRAWLER_TEST_CRASHCRAWLER"], "doctor", "--json"], cwd=folder, capture_output=True, text=True)
+            self.assertEqual(json.loads(said.stdout)["capture"], backend)
 
 
 class Yama(unittest.TestCase):
