@@ -66,12 +66,27 @@ static __always_inline bool append_name(struct cc_path* record, const void* name
   return true;
 }
 
+static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
+  return (void*)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* A file in no directory, as of memfd_create(2) and shmget(2): its name is all there is (simple_dname(), fs/d_path.c). */
+static __always_inline bool is_nowhere(struct dentry* dentry, struct mount* mount) {
+  return BPF_CORE_READ(dentry, d_parent) == dentry && BPF_CORE_READ(mount, mnt.mnt_root) != dentry;
+}
+
 static long path_step(__u32 index, struct path_walk* walk) {
   struct dentry *dentry = walk->dentry, *parent = BPF_CORE_READ(dentry, d_parent);
   struct mount *mount = walk->mount, *above;
 
   if ((__u64)dentry == walk->root && (__u64)mount == walk->root_mount) {
     walk->record->flags &= ~CC_PATH_TRUNCATED;
+    return 1;
+  }
+  if (mount && is_nowhere(dentry, mount)) {
+    if (append_name(walk->record, BPF_CORE_READ(dentry, d_name.name))) {
+      walk->record->flags &= ~CC_PATH_TRUNCATED;
+    }
     return 1;
   }
   if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
@@ -91,10 +106,6 @@ static long path_step(__u32 index, struct path_walk* walk) {
   }
   walk->dentry = parent;
   return 0;
-}
-
-static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
-  return (void*)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
 static __always_inline void remember_caller_place(struct task_struct* command) {
@@ -195,7 +206,8 @@ static __always_inline void emit_path(struct crash* crash, __u32 slot, __u16 pur
   record = &scratch->record;
   record->inode = BPF_CORE_READ(inode, i_ino);
   record->device = BPF_CORE_READ(inode, i_sb, s_dev);
-  if (BPF_CORE_READ(dentry, d_hash.pprev) == NULL && BPF_CORE_READ(dentry, d_parent) != dentry) {
+  if (BPF_CORE_READ(dentry, d_hash.pprev) == NULL &&
+      (BPF_CORE_READ(dentry, d_parent) != dentry || is_nowhere(dentry, mount_of(mnt)))) {
     record->flags |= CC_PATH_DELETED; /* d_unlinked() of include/linux/dcache.h */
   }
   walk.record = record;
