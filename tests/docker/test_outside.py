@@ -71,17 +71,7 @@ class Outside(unittest.TestCase):
 
     def watch(self, *options):
         """The wrapper without a command, as soon as it watches."""
-        arguments = [str(harness.RUN), "-v", "--collector=bpf", "--output-dir", str(self.folder / "out"), *options]
-        wrapper = subprocess.Popen(arguments, env=self.engine.environment, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(wrapper.wait)
-        self.addCleanup(wrapper.kill)
-        self.addCleanup(wrapper.stderr.close)
-        said = ""
-        for line in wrapper.stderr:
-            said += line
-            if "is watched until it is empty" in line:
-                return wrapper
-        raise AssertionError(f"it does not watch: {said}")
+        return harness.start_watching(self, self.folder, *options, env=self.engine.environment)
 
     def end_of(self, wrapper):
         _, said = wrapper.communicate(timeout=harness.DEADLINE)

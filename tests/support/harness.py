@@ -152,6 +152,22 @@ def run(command, folder, *options, **popen_arguments):
     return Outcome(subprocess.run(wrapped(command, output_dir, *options), **arguments), output_dir)
 
 
+def start_watching(test, folder, *options, **popen_arguments):
+    """The wrapper without a command, as soon as it watches what `options` attach it to; the reports go to folder/out. `test`
+    ends it."""
+    arguments = [str(RUN), "-v", "--output-dir", str(folder / "out"), *options]
+    wrapper = subprocess.Popen(arguments, cwd=folder, stderr=subprocess.PIPE, text=True, **popen_arguments)
+    test.addCleanup(wrapper.wait)
+    test.addCleanup(wrapper.kill)
+    test.addCleanup(wrapper.stderr.close)
+    said = ""
+    for line in wrapper.stderr:
+        said += line
+        if "is watched until it is empty" in line:
+            return wrapper
+    raise AssertionError(f"it does not watch: {said}")
+
+
 def installed_copy(folder):
     """Copies the two programs to where every user can reach them, unlike a build folder. Returns the wrapper."""
     folder.chmod(0o755)
