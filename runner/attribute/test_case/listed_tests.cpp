@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string_view>
 
@@ -110,6 +111,10 @@ std::string program_of(const CrashReport& crash) {
              : crash.raw.executable;
 }
 
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + int64_t{time.tv_nsec};
+}
+
 // Whether the program is there for us as it was for the dead process.
 Result<void> is_the_same(const RawCrash& raw) {
   struct stat here {
@@ -125,13 +130,15 @@ Result<void> is_the_same(const RawCrash& raw) {
   }
   const auto mapping = std::ranges::find(raw.mappings, raw.executable, &Mapping::path);
   const bool is_there = ::stat(raw.executable.c_str(), &program) == 0;
-  const int64_t modified =
-      int64_t{program.st_mtim.tv_sec} * 1'000'000'000 + int64_t{program.st_mtim.tv_nsec};
+  const int64_t modified = nanoseconds(program.st_mtim);
+  // one that was put there after the death may have been looked at in its place, and have got its inode's number
+  const int64_t death = std::chrono::nanoseconds(raw.time.time_since_epoch()).count();
+  const bool is_younger = death != 0 && nanoseconds(program.st_ctim) > death;
   const auto is_another = [&](const Mapping& mapped) {  // an inode's number may come back
     return mapped.deleted || mapped.inode != program.st_ino ||
            (mapped.modified_ns != 0 && mapped.modified_ns != modified);
   };
-  if (!is_there || (mapping != raw.mappings.end() && is_another(*mapping))) {
+  if (!is_there || is_younger || (mapping != raw.mappings.end() && is_another(*mapping))) {
     return Error{"its file has been replaced"};
   }
   return {};

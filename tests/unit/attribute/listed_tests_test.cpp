@@ -158,6 +158,11 @@ TEST_F(ListTests, NotOfAProgramThatIsAnother) {
   EXPECT_EQ(refusal(), "none");
   crash_.raw.mappings[0].modified_ns = 1;
   EXPECT_THAT(refusal(), HasSubstr("has been replaced"));
+  crash_.raw.mappings[0].modified_ns = 0;
+  crash_.raw.time = std::chrono::system_clock::now() + std::chrono::seconds(1);
+  EXPECT_EQ(refusal(), "none");
+  crash_.raw.time -= std::chrono::minutes(1);
+  EXPECT_THAT(refusal(), HasSubstr("has been replaced")) << "by one that is younger than the death";
 }
 
 TEST_F(ListTests, OfAProgramThatDiesOrSaysNothingOrNeverStops) {
