@@ -215,7 +215,7 @@ Result<std::string> find_cgroup(const std::string& path) {
 }
 
 Result<std::string> find_cgroup_of_container(const std::string& name) {
-  std::string answering;
+  std::string answering, silent;
   for (const char* const client : {"docker", "podman"}) {
     const Answer answer = ask_engine(client, name);
     if (answer.container) {
@@ -224,15 +224,16 @@ Result<std::string> find_cgroup_of_container(const std::string& name) {
     if (answer.ambiguous) {
       return Error{"there is more than one container whose id begins with " + name};
     }
-    if (answer.alive) {
-      answering += (answering.empty() ? "" : " and ") + std::string(client);
-    }
+    std::string& names = answer.alive ? answering : silent;
+    names += (names.empty() ? "" : " and ") + std::string(client);
   }
   const bool is_id = name.size() >= kShortId && name.size() <= kIdLength &&
                      name.find_first_not_of(kDigits) == std::string::npos;
-  const std::string why = "no container " + name + " is to be found: " +
-                          (answering.empty() ? "neither docker nor podman reaches an engine"
-                                             : answering + " told of none");
+  const std::string why =
+      "no container " + name + " is to be found: " +
+      (answering.empty() ? "neither docker nor podman reaches an engine"
+                         : answering + " told of none") +
+      (answering.empty() || silent.empty() ? "" : "; " + silent + " reaches no engine");
   if (!is_id) {
     return Error{why + (answering.empty()
                             ? "; without an engine at least 12 digits of its id are needed"

@@ -202,7 +202,7 @@ class Attach(unittest.TestCase):
                 ("exit 1", "name", "neither docker nor podman reaches an engine"),
                 ("exit 1", ID[:11], "at least 12 digits"),
                 ("exit 1", ID, "no cgroup has this id"),
-                ("case $2 in ls) exit 0;; esac; exit 1", "name", "docker told of none"),
+                ("case $2 in ls) exit 0;; esac; exit 1", "name", "docker told of none; podman reaches no engine"),
                 (f"case $2 in ls) echo {ID}; echo {ID};; *) exit 1;; esac", ID[:2], "more than one container"),
                 (f"echo {ID} 0", "name", "does not run"),
                 (f"echo {ID} {os.getpid()}", "name", "not run below a cgroup2 of this machine")):
