@@ -22,6 +22,7 @@
 #include "runner/classify/expect_rules.h"
 #include "runner/classify/expected.h"
 #include "runner/classify/verdict.h"
+#include "runner/report/cores.h"
 #include "runner/report/headline.h"
 #include "runner/report/junit.h"
 #include "runner/report/register_memory.h"
@@ -481,11 +482,14 @@ Result<void> prepare_reports(RunOptions& options) {
   return {};
 }
 
-Result<void> write_reports_of(const Session& session, const RunOptions& options) {
+Result<void> write_reports_of(Session& session, const RunOptions& options) {
   if (options.output_directory.empty()) {
     return {};
   }
   Result<void> written = write_reports(session, options.output_directory, options.junit_profile);
+  if (!written && give_up_cores(session, options.output_directory)) {
+    written = write_reports(session, options.output_directory, options.junit_profile);
+  }
   if (!written) {
     return Error{
         written.error().message + "; what is in " + options.output_directory + " is not complete",

@@ -109,8 +109,8 @@ void augment_reports_of_others(Session& session, const RunOptions& options);
 // Makes the output folder. Where that fails --best-effort goes on without: options.output_directory is empty then.
 Result<void> prepare_reports(RunOptions& options);
 
-// All files of the reports, into options.output_directory; none if that is empty.
-Result<void> write_reports_of(const Session& session, const RunOptions& options);
+// All files of the reports, into options.output_directory; none if that is empty. Cores are given up where these have no room.
+Result<void> write_reports_of(Session& session, const RunOptions& options);
 
 // The contract's exit status: the command's own; 70 when it succeeded over a crash; 124 when its time was over; 125
 // when crashes were lost sight of, or the reports not `written`, and --best-effort does not allow that.

@@ -91,4 +91,20 @@ void write_cores(Session& session, const PinnedFiles& files, uint64_t limit,
   }
 }
 
+bool give_up_cores(Session& session, const std::string& directory) {
+  bool had_some = false;
+  for (CrashReport& report : session.crashes) {
+    const auto core = std::ranges::find(report.artifacts, "core", &Artifact::type);
+    std::error_code shown_by_writing;
+    if (core != report.artifacts.end() &&
+        std::filesystem::remove(directory + "/" + core->path, shown_by_writing)) {
+      report.artifacts.erase(core);
+      report.soft_errors.push_back("there is no core: the reports needed its room");
+      ++session.crashes_without_core;
+      had_some = true;
+    }
+  }
+  return had_some;
+}
+
 }  // namespace crashcrawler

@@ -16,4 +16,8 @@ namespace crashcrawler {
 void write_cores(Session& session, const PinnedFiles& files, uint64_t limit,
                  const std::string& directory);
 
+// Removes those again, because the reports have no room: what can be read matters more. Says so in each crash. False: there
+// was none.
+bool give_up_cores(Session& session, const std::string& directory);
+
 }  // namespace crashcrawler

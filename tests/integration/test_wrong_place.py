@@ -196,7 +196,7 @@ class FullDisk(Place):
         return outcome
 
     def test_what_is_there_is_whole_and_what_is_not_is_said(self):
-        ends = set()
+        ends, cores = set(), set()
         for room in range(0, self.SIZE + 1, self.STEP):
             with self.subTest(room=room):
                 outcome = self.run_with_room(room)
@@ -211,12 +211,18 @@ class FullDisk(Place):
                 self.assertEqual([name for name in written if ".tmp" in name], [])
                 if outcome.status == KILLED:
                     self.assertLessEqual({"report.json", "junit.xml"}, written)
+                    crash, = json.loads((self.kept / "report.json").read_text())["crashes"]
+                    had_core = any(name.endswith(".core") for name in written)
+                    self.assertEqual([artifact["type"] for artifact in crash["artifacts"]].count("core"), had_core)
+                    self.assertEqual(any(error.startswith("there is no core") for error in crash["soft_errors"]), not had_core)
+                    cores.add(had_core)
                 else:
                     self.assertEqual(outcome.status, harness.HARNESS_FAILED, outcome)
                     self.assertNotIn("report.json", written)
                     self.assertRegex(outcome.stderr.splitlines()[-1],
                                      rf"cannot write {self.out}/\S+: No space left on device; what is in {self.out} is not complete$")
         self.assertEqual(ends, {KILLED, harness.HARNESS_FAILED})
+        self.assertEqual(cores, {False, True}, "where there is little room the core is given up for the reports")
 
     def test_best_effort(self):
         outcome = self.run_with_room(0, "--best-effort")
