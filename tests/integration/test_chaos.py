@@ -11,7 +11,7 @@ import harness
 
 RACES = list(map(pathlib.Path, sys.argv[1:]))
 TRIALS = 9
-PLAIN_BLOCK, PLAIN_LEAST = 170, 700  # attempts between two trials; of all, to know the rate at all
+PLAIN_BLOCK, PLAIN_LEAST = 250, 700  # attempts between two trials; of all, to know the rate at all
 PROBE = """import ctypes, os, sys
 sys.stdout.write(" ".join(map(str, (os.nice(0), os.sched_getscheduler(0),
     ctypes.CDLL(None).personality(0xffffffff) & 0x40000, os.environ.get("MALLOC_PERTURB_")))) + "\\n")"""
