@@ -228,8 +228,9 @@ int BPF_PROG(on_cgroup_attach, struct cgroup* cgroup, const char* path, struct t
   return 0;
 }
 
-// Never attached: where somebody outside of the tree may be first, the probe runs it once, in itself. Its place is the caller's until the command has begun; sudo may have
-// given it another mount namespace (pam_namespace(8)), which the command has not.
+// Never attached: where somebody outside of the tree may be first, the probe runs it once, in itself. Its place is the
+// caller's until the command has begun; sudo may have given it another mount namespace (pam_namespace(8)), which the command
+// has not.
 SEC("?raw_tp")
 int remember_place(void* context) {
   remember_caller_place(bpf_get_current_task_btf());

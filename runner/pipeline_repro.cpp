@@ -1,6 +1,5 @@
 #include "runner/pipeline_repro.h"
 
-#include <sys/personality.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
@@ -9,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "runner/base/address_randomization.h"
 #include "runner/base/file.h"
 #include "runner/base/resource_limits.h"
 #include "runner/capture/environment_names.h"
@@ -25,13 +25,10 @@ std::optional<uint64_t> finite(rlim_t limit) {
   return is_finite ? std::optional<uint64_t>(limit) : std::nullopt;
 }
 
-// /proc/sys/kernel/randomize_va_space (proc(5)) is for all, ADDR_NO_RANDOMIZE (personality(2)) for us and what we start.
+// /proc/sys/kernel/randomize_va_space (proc(5)) is for all, the other for us and what we start.
 bool addresses_are_randomized() {
-  constexpr unsigned long kAsk = 0xffffffff;
   const Result<std::string> setting = read_file("/proc/sys/kernel/randomize_va_space", 16);
-  const int persona = ::personality(kAsk);
-  return !(setting && setting->starts_with("0")) &&
-         (persona < 0 || (persona & ADDR_NO_RANDOMIZE) == 0);
+  return !(setting && setting->starts_with("0")) && !has_fixed_addresses();
 }
 
 // "tests/test_a.py::test_b[1] (call)" -> "tests/test_a.py::test_b[1]", when that file is there.

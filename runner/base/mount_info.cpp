@@ -58,4 +58,20 @@ std::optional<std::string> path_through(const Mount& mount, const std::string& p
   return (mount.mount_point == "/" ? "" : mount.mount_point) + path.substr(above.size());
 }
 
+std::vector<Mount> cgroup2_mounts(const std::string& mountinfo) {
+  std::vector<Mount> mounts = mounts_of(mountinfo);
+  std::erase_if(mounts, [](const Mount& mount) { return mount.type != "cgroup2"; });
+  return mounts;
+}
+
+std::string cgroup2_path(const std::string& proc_cgroup) {
+  std::istringstream lines(proc_cgroup);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("0::")) {
+      return line.substr(3);
+    }
+  }
+  return "";
+}
+
 }  // namespace crashcrawler

@@ -24,4 +24,11 @@ std::vector<Mount> mounts_of(const std::string& mountinfo);
 // is mounted there.
 std::optional<std::string> path_through(const Mount& mount, const std::string& path);
 
+// All cgroup2 mounts in the text of a mountinfo file: the only one of a pure system, .../unified of
+// a hybrid one.
+std::vector<Mount> cgroup2_mounts(const std::string& mountinfo);
+
+// The cgroup2 path ("0::/...") in the text of a /proc/PID/cgroup file; empty when there is none.
+std::string cgroup2_path(const std::string& proc_cgroup);
+
 }  // namespace crashcrawler

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/base/nanoseconds.h"
 #include "runner/base/unique_fd.h"
 
 namespace crashcrawler {
@@ -16,7 +17,7 @@ std::optional<RegularFile> read_regular_file(const std::string& path, size_t lim
     return std::nullopt;
   }
   RegularFile file;
-  file.modified_ns = status.st_mtim.tv_sec * int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
+  file.modified_ns = nanoseconds(status.st_mtim);
   file.bytes.resize(static_cast<size_t>(status.st_size));
   size_t size = 0;
   while (size < file.bytes.size()) {

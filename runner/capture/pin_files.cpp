@@ -46,6 +46,7 @@
 
 #include "runner/base/file.h"
 #include "runner/base/mount_info.h"
+#include "runner/base/nanoseconds.h"
 
 namespace crashcrawler {
 namespace {
@@ -110,14 +111,6 @@ bool shows_its_device(int fd) {
   struct statfs system {};
   return ::fstatfs(fd, &system) != 0 ||
          (system.f_type != OVERLAYFS_SUPER_MAGIC && system.f_type != BTRFS_SUPER_MAGIC);
-}
-
-int64_t nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-int64_t nanoseconds(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 // Whether a read of the file behind `fd`, since it was last written, would have left a later access time than that.

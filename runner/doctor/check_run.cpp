@@ -25,16 +25,6 @@ std::vector<std::string> parents_in(const Mount& mount, const std::string& membe
   return parents;
 }
 
-std::string membership_of(const World& world) {
-  std::istringstream lines(world.text_of("/proc/self/cgroup"));
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("0::")) {
-      return line.substr(3);
-    }
-  }
-  return "";
-}
-
 Finding without_cgroup(const std::string& found) {
   return {.state = State::limited,
           .part = Part::cgroup,
@@ -90,11 +80,9 @@ Finding check_cgroup(const World& world) {
             .found = "cannot be told without /proc",
             .cost = "see proc"};
   }
-  for (const Mount& mount : mounts_of(mounts)) {
-    if (mount.type != "cgroup2") {
-      continue;
-    }
-    for (const std::string& parent : parents_in(mount, membership_of(world))) {
+  const std::string membership = cgroup2_path(world.text_of("/proc/self/cgroup"));
+  for (const Mount& mount : cgroup2_mounts(mounts)) {
+    for (const std::string& parent : parents_in(mount, membership)) {
       const int error = world.try_cgroup(parent);
       if (error == 0) {
         return {.part = Part::cgroup, .found = parent};

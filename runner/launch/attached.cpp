@@ -29,11 +29,9 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kIdLength = 64, kShortId = 12;
 constexpr std::string_view kDigits = "0123456789abcdef";
 
-std::vector<Mount> cgroup2_mounts() {
+std::vector<Mount> our_cgroup2_mounts() {
   const Result<std::string> text = read_file("/proc/self/mountinfo");
-  std::vector<Mount> mounts = text ? mounts_of(*text) : std::vector<Mount>();
-  std::erase_if(mounts, [](const Mount& mount) { return mount.type != "cgroup2"; });
-  return mounts;
+  return cgroup2_mounts(text ? *text : "");
 }
 
 bool is_cgroup2(const std::string& directory) {
@@ -51,13 +49,9 @@ Result<std::string> unless_root(const std::string& directory) {
   return directory;
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::istringstream stream(text);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(stream, line);) {
-    lines.push_back(line);
-  }
-  return lines;
+bool has_two_lines(const std::string& text) {
+  const size_t end = text.find('\n');
+  return end != std::string::npos && end + 1 < text.size();
 }
 
 struct Inspected {
@@ -88,7 +82,7 @@ Answer ask_engine(const std::string& client, const std::string& name) {
   const Result<ProgramOutput> alike = output_of(
       {client, "container", "ls", "--all", "--no-trunc", "--quiet", "--filter", "id=" + name});
   answer.alive = alike && alike->exit_status == 0;
-  answer.ambiguous = answer.alive && lines_of(alike->text).size() > 1;
+  answer.ambiguous = answer.alive && has_two_lines(alike->text);
   return answer;
 }
 
@@ -98,23 +92,19 @@ Result<std::string> cgroup_of(const Inspected& container, const std::string& nam
   }
   const Result<std::string> membership =
       read_file("/proc/" + std::to_string(container.pid) + "/cgroup");
-  std::string path;
-  for (const std::string& line : lines_of(membership ? *membership : "")) {
-    if (line.starts_with("0::")) {
-      path = container_part(line.substr(3), container.id).value_or("");
-    }
-  }
-  if (path.empty()) {
+  const std::optional<std::string> path =
+      container_part(cgroup2_path(membership ? *membership : ""), container.id);
+  if (!path) {
     return Error{"the container " + name +
                  " does not run below a cgroup2 of this machine: its engine is elsewhere "
                  "(DOCKER_HOST), or uses cgroup v1"};
   }
-  return find_cgroup(path);
+  return find_cgroup(*path);
 }
 
 Result<std::string> cgroup_by_name(const std::string& digits, const std::string& why) {
   std::vector<std::string> found;
-  for (const Mount& mount : cgroup2_mounts()) {
+  for (const Mount& mount : our_cgroup2_mounts()) {
     std::vector<std::string> here = cgroups_named(digits, mount.mount_point);
     if (!here.empty() && found.empty()) {  // several mounts show the same
       found = std::move(here);
@@ -198,7 +188,7 @@ Result<std::string> find_cgroup(const std::string& path) {
   if (is_cgroup2(path)) {
     return unless_root(path);
   }
-  const std::vector<Mount> mounts = cgroup2_mounts();
+  const std::vector<Mount> mounts = our_cgroup2_mounts();
   for (const Mount& mount : mounts) {
     const std::optional<std::string> directory = path_through(mount, path);
     if (directory && is_cgroup2(*directory)) {

@@ -3,7 +3,6 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,6 +21,7 @@
 #include <sstream>
 #include <vector>
 
+#include "runner/base/address_randomization.h"
 #include "runner/base/file.h"
 #include "runner/launch/own_descriptors.h"
 
@@ -321,8 +321,7 @@ void disturb_this_process(const ChaosSettings& settings) {
     ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(settings.timer_slack_us) * 1000);
   }
   if (!settings.randomize_addresses) {
-    constexpr unsigned long kAsk = 0xffffffff;
-    ::personality(static_cast<unsigned long>(::personality(kAsk)) | ADDR_NO_RANDOMIZE);
+    fix_addresses();
   }
   if (settings.malloc_perturb > 0) {
     ::setenv("MALLOC_PERTURB_", std::to_string(settings.malloc_perturb).c_str(), 0);

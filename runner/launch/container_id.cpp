@@ -16,24 +16,20 @@
 
 #include "runner/base/file.h"
 #include "runner/base/unique_fd.h"
+#include "runner/launch/attached.h"
 
 namespace crashcrawler {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kIdLength = 64;
-
 std::optional<std::string> id_in(const std::string& file) {
   Result<std::string> text = read_file(file, 4096);
   while (text && !text->empty() && text->back() == '\n') {
     text->pop_back();
   }
-  if (!text || text->size() != kIdLength ||
-      text->find_first_not_of("0123456789abcdef") != std::string::npos) {
-    return std::nullopt;
-  }
-  return *text;
+  const bool is_id = text && !text->empty() && container_id_in(*text) == *text;
+  return is_id ? std::optional(*text) : std::nullopt;
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "runner/launch/foreground.h"
 
-#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -8,6 +7,7 @@
 #include <csignal>
 #include <system_error>
 
+#include "runner/base/address_randomization.h"
 #include "runner/base/resource_limits.h"
 #include "runner/launch/boost_process.h"
 #include "runner/launch/held_command.h"
@@ -34,8 +34,7 @@ class Before : public bp::extend::handler {
   void on_exec_setup(Executor&) const {
     std::ranges::for_each(inherited_.limits, set_soft_limit);
     if (!inherited_.randomizes_addresses) {
-      constexpr unsigned long kAsk = 0xffffffff;
-      ::personality(static_cast<unsigned long>(::personality(kAsk)) | ADDR_NO_RANDOMIZE);
+      fix_addresses();
     }
     ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
   }

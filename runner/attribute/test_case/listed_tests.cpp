@@ -15,6 +15,7 @@
 
 #include "runner/attribute/bounded_command.h"
 #include "runner/attribute/test_case/framework.h"
+#include "runner/base/nanoseconds.h"
 #include "runner/base/next_line.h"
 
 namespace crashcrawler {
@@ -111,10 +112,6 @@ std::string program_of(const CrashReport& crash) {
              : crash.raw.executable;
 }
 
-int64_t nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + int64_t{time.tv_nsec};
-}
-
 // Whether the program is there for us as it was for the dead process.
 Result<void> is_the_same(const RawCrash& raw) {
   struct stat here {
@@ -132,7 +129,7 @@ Result<void> is_the_same(const RawCrash& raw) {
   const bool is_there = ::stat(raw.executable.c_str(), &program) == 0;
   const int64_t modified = nanoseconds(program.st_mtim);
   // one that was put there after the death may have been looked at in its place, and have got its inode's number
-  const int64_t death = std::chrono::nanoseconds(raw.time.time_since_epoch()).count();
+  const int64_t death = nanoseconds(raw.time);
   const bool is_younger = death != 0 && nanoseconds(program.st_ctim) > death;
   const auto is_another = [&](const Mapping& mapped) {  // an inode's number may come back
     return mapped.deleted || mapped.inode != program.st_ino ||

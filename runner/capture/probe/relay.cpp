@@ -5,23 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "bpf/crash_event.h"
+#include "runner/capture/record_values.h"
 
 namespace crashcrawler {
-namespace {
-
-template <typename Record>
-std::optional<Record> as(std::string_view bytes) {
-  Record record{};
-  if (bytes.size() < sizeof record) {
-    return std::nullopt;
-  }
-  std::memcpy(&record, bytes.data(), sizeof record);
-  return record;
-}
-
-}  // namespace
-
 Relay::Whose Relay::whose(uint32_t container) {
   if (container == 0 || container == ours_) {
     return Whose::ours;
@@ -58,7 +44,7 @@ void Relay::take(std::string_view record) {
   }
   switch (whose(header->key.container)) {
     case Whose::ours:
-      pass(std::string(record));
+      pass(record, header->key.container);
       break;
     case Whose::somebodys:
       break;
@@ -77,19 +63,17 @@ void Relay::name_container(const std::string& id) {
     return;
   }
   id_ = id;
-  for (std::string& record : std::exchange(held_back_, {})) {
-    if (whose(as<cc_record>(record)->key.container) == Whose::ours) {
-      pass(std::move(record));
+  for (const std::string& record : std::exchange(held_back_, {})) {
+    const uint32_t container = as<cc_record>(record)->key.container;
+    if (whose(container) == Whose::ours) {
+      pass(record, container);
     }
   }
   bytes_ = 0;
 }
 
 // Beyond us a key has no container.
-void Relay::pass(std::string record) {
-  const uint32_t none = 0;
-  std::memcpy(record.data() + offsetof(cc_record, key) + offsetof(cc_key, container), &none,
-              sizeof none);
+void Relay::pass(std::string_view record, uint32_t container) {
   if (const auto process = as<cc_process>(record); process &&
                                                    process->header.type == CC_RECORD_PROCESS &&
                                                    !roots_sent_.contains(process->mnt_ns)) {
@@ -98,7 +82,15 @@ void Relay::pass(std::string record) {
       hooks_.send_root(process->mnt_ns, root.get());
     }
   }
-  hooks_.send(record);
+  if (container == 0) {
+    hooks_.send(record);
+    return;
+  }
+  std::string of_the_command(record);
+  const uint32_t none = 0;
+  std::memcpy(of_the_command.data() + offsetof(cc_record, key) + offsetof(cc_key, container), &none,
+              sizeof none);
+  hooks_.send(of_the_command);
 }
 
 std::string Relay::what_is_missing() const {

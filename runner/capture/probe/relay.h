@@ -44,7 +44,7 @@ class Relay {
  private:
   enum class Whose { ours, somebodys, unknown };
   Whose whose(uint32_t container);
-  void pass(std::string record);
+  void pass(std::string_view record, uint32_t container);
 
   RelayHooks hooks_;
   size_t most_;

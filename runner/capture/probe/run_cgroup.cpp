@@ -68,22 +68,6 @@ std::vector<std::string> tree_of(const std::string& directory) {
 
 }  // namespace
 
-std::vector<Mount> cgroup2_mounts(const std::string& mountinfo) {
-  std::vector<Mount> mounts = mounts_of(mountinfo);
-  std::erase_if(mounts, [](const Mount& mount) { return mount.type != "cgroup2"; });
-  return mounts;
-}
-
-std::string cgroup2_path(const std::string& proc_cgroup) {
-  std::istringstream lines(proc_cgroup);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("0::")) {
-      return line.substr(3);
-    }
-  }
-  return "";
-}
-
 std::string directory_in_mount(const Mount& mount, const std::string& path) {
   return path.starts_with("/..") ? mount.mount_point
                                  : path_through(mount, path).value_or(mount.mount_point);

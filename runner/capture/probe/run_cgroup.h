@@ -13,13 +13,6 @@
 
 namespace crashcrawler {
 
-// All cgroup2 mounts in the text of a mountinfo file: the only one of a pure system, .../unified of
-// a hybrid one.
-std::vector<Mount> cgroup2_mounts(const std::string& mountinfo);
-
-// The cgroup2 path ("0::/...") in the text of a /proc/PID/cgroup file; empty when there is none.
-std::string cgroup2_path(const std::string& proc_cgroup);
-
 // Where `path` is visible below `mount`; the mount point itself when `path` lies outside of what is
 // mounted (as in a private cgroup namespace, where paths above its root begin with "/..").
 std::string directory_in_mount(const Mount& mount, const std::string& path);
