@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -258,6 +259,14 @@ Result<ForegroundEnd> run_container(const Container& container, const Task& task
   return end;
 }
 
+std::string names_of(const std::vector<Mount>& mounts) {
+  std::vector<std::string> names;
+  for (const Mount& mount : mounts) {
+    names.push_back(brief(mount.path, kLongestPath));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 Result<ForegroundEnd> run_in_docker(const Task& task, const std::string& asked) {
   const Result<std::string> cgroup_version = ask_engine();
   if (!cgroup_version) {
@@ -292,6 +301,11 @@ Result<ForegroundEnd> run_in_docker(const Task& task, const std::string& asked) 
     say("once more, without the capabilities for BPF");
     container.captures_with_bpf = false;
     end = run_container(container, task);
+  }
+  if (refused(end)) {
+    return Error{"the engine started no container, for the reason above. It must see " +
+                 names_of(container.mounts) +
+                 "; an engine on another machine, or in a container of its own, may not"};
   }
   return end;
 }

@@ -3,7 +3,7 @@
     test_levels.py host PROGRAMS     their reports on the host, once for all levels
     test_levels.py LEVEL PROGRAMS    in a container of that level, see LEVELS
 
-PROGRAMS has lines "behaviour flavour program". A container sees the sources and programs of the fixtures at their paths; the rest
+PROGRAMS has lines "behaviour flavour program". A container has the sources and programs of the fixtures at their paths; the rest
 is the image's own, so libraries and packages are those of the container. What is different there by design stands in the tables
 below, with the reason. Most of that is still compared with what is expected instead, so that the table fails when it is no longer true.
 """
@@ -24,7 +24,7 @@ import harness
 LEVEL, PROGRAMS = sys.argv[1], pathlib.Path(sys.argv[2])
 HOST = docker.STATE / "levels"  # HOST/<collector>/<behaviour>.json
 FIXTURES = harness.SOURCE / "fixtures"
-MOUNTED = (FIXTURES, harness.SOURCE / "tests", harness.SOURCE / "docs", harness.BUILD / "fixtures")
+COPIED = (FIXTURES, harness.SOURCE / "tests", harness.SOURCE / "docs", harness.BUILD / "fixtures")
 INSTALLED = {"CRASHCRAWLER_TEST_RUN": "/usr/local/bin/crashcrawler-run",
              "CRASHCRAWLER_TEST_PROBE": "/usr/local/libexec/crashcrawler/crashcrawler-probe"}
 # --- what is different by design --------------------------------------------------------------------------------------
@@ -198,13 +198,14 @@ class InAContainer(unittest.TestCase):
         arguments = write_plan(folder, cls.behaviours, differences)
         folder.chmod(0o777)
         name = f"crashcrawler-test-{os.getpid()}-{cls.__name__}"
-        mounts = [word for path in MOUNTED for word in ("-v", f"{path}:{path}:ro")] + ["-v", f"{folder}:{folder}"]
         environment = {**INSTALLED, "CRASHCRAWLER_TEST_COLLECTOR": cls.level.collector, "PYTHONDONTWRITEBYTECODE": "1",
                        "CRASHCRAWLER_TEST_SOURCE": harness.SOURCE, "CRASHCRAWLER_TEST_BUILD": harness.BUILD}
         variables = [word for pair in environment.items() for word in ("-e", "{}={}".format(*pair))]
         cls.addClassCleanup(cls.engine.docker, "rm", "--force", name, check=False)
-        done = cls.engine.run(*arguments, image=docker.IMAGE_WITH_TOOLS, options=[
-            *cls.level.options, *cls.options, "--name", name, *mounts, *variables, "--entrypoint", "/usr/bin/python3"])
+        cls.engine.docker("create", "--network", "none", *cls.level.options, *cls.options, "--name", name, *variables,
+                          "-v", f"{folder}:{folder}", "--entrypoint", "/usr/bin/python3", docker.IMAGE_WITH_TOOLS, *arguments)
+        cls.engine.copy_into(name, *COPIED)
+        done = cls.engine.docker("start", "--attach", name, check=False)
         if done.returncode != 0:
             raise AssertionError(f"run_fixtures.py ended with {done.returncode}: {done.stdout}{done.stderr}")
         return results(folder)

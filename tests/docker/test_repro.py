@@ -46,7 +46,8 @@ class Repro(unittest.TestCase):
         return json.loads((self.folder / "out" / "repro" / crash["id"] / "report.json").read_text())
 
     def test_a_race_that_chaos_has_found_comes_back(self):
-        outcome = harness.run([RACE], self.folder, "--until-crash", "--chaos", "--for", "240s")
+        program = shutil.copy(RACE, self.folder)
+        outcome = harness.run([program], self.folder, "--until-crash", "--chaos", "--for", "240s")
         if not outcome.report()["crashes"]:
             self.skipTest("the race did not come in 240 s")
         crash, = outcome.report()["crashes"]
@@ -96,6 +97,17 @@ class Repro(unittest.TestCase):
         status, said, complaints = self.repro("--docker", docker.IMAGE, "--force")  # the image has a sh of its own
         self.assertIn(status, (CAME_BACK, DID_NOT), said + complaints)
         self.assertEqual((work / "written").read_text(), "of the run\nread-only\n")
+
+    def test_folders_that_the_engine_does_not_see(self):
+        if harness.privilege() != []:
+            self.skipTest("needs root to mount what others do not see")
+        hidden = self.folder / "hidden"
+        hidden.mkdir()
+        script = (f"mount -t tmpfs none {hidden}; mkdir {hidden}/work; cd {hidden}/work; cp {PORTABLE_CRASH} crash; "
+                  f'{os.environ["CRASHCRAWLER_TEST_RUN"]} -- ./crash 2> /dev/null || true; exec {CRASHCRAWLER} repro 1 --docker={docker.IMAGE}')
+        done = subprocess.run(["unshare", "--mount", "sh", "-ec", script], env=self.engine.environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, NOT_TRIED, done)
+        self.assertRegex(done.stderr.splitlines()[-1], f"started no container.* must see {hidden}/work")
 
     def test_wrong_images(self):
         shutil.copy(PORTABLE_CRASH, self.folder)

@@ -229,22 +229,23 @@ class FullDisk(Place):
         self.assertEqual(outcome.status, KILLED, outcome)
         self.assertIn("is not complete", outcome.stderr.splitlines()[-1])
 
+    def fill(self):
+        return f"head -c {self.SIZE * 2} /dev/zero > {self.disk}/filler 2>/dev/null"
+
     def run_beside(self, script, *options):
-        """The reports go elsewhere; only other files are on the disk, which the script fills."""
-        fill = f"; head -c {self.SIZE * 2} /dev/zero > {self.disk}/filler 2>/dev/null; exit 3"
+        """The reports go elsewhere; only other files are on the disk."""
         self.out = self.folder / "out"
         shutil.rmtree(self.kept, ignore_errors=True)
         keep = f'mount -t tmpfs -o size={self.SIZE} none {self.disk}; status=0; "$@" || status=$?; cp -r {self.disk} {self.kept}; exit $status'
-        outcome = self.run_there(["unshare", "--mount", "sh", "-ec", keep, "sh"], *options, command=("sh", "-c", script + fill))
+        outcome = self.run_there(["unshare", "--mount", "sh", "-ec", keep, "sh"], *options, command=("sh", "-c", f"{script}; exit 3"))
         self.assertEqual(outcome.status, 3, outcome)
         self.assertEqual(outcome.report()["counts"]["crashes"], 1)
         return outcome
 
     def test_recording(self):
         outcome = self.run_beside(f"{PROGRAM} 2>/dev/null", "--record", self.disk / "run")
-        self.assertNotIn("cut", outcome.stderr)  # all of it fitted before
-        outcome = self.run_beside(f"head -c {self.SIZE * 2} /dev/zero > {self.disk}/first 2>/dev/null; {PROGRAM} 2>/dev/null",
-                                  "--record", self.disk / "run")
+        self.assertNotIn("cut", outcome.stderr)
+        outcome = self.run_beside(f"{self.fill()}; {PROGRAM} 2>/dev/null", "--record", self.disk / "run")
         self.assertIn("the recording is cut: cannot write", outcome.stderr)
 
     def test_junit_file_of_the_test_runner(self):
@@ -252,7 +253,7 @@ class FullDisk(Place):
         if not shutil.which("ctest"):
             self.skipTest("ctest is not installed")
         (self.folder / "CTestTestfile.cmake").write_text(f'add_test(bad "{PROGRAM}")\n')
-        outcome = self.run_beside(f"ctest --output-junit {self.disk}/junit.xml >/dev/null 2>&1")
+        outcome = self.run_beside(f"ctest --output-junit {self.disk}/junit.xml >/dev/null 2>&1; {self.fill()}")
         self.assertRegex(outcome.stderr, f"JUnit file {self.disk}/junit.xml was left as it is: .*No space left on device")
         suite = xml.etree.ElementTree.parse(self.kept / "junit.xml").getroot()
         self.assertEqual([case.get("name") for case in suite.findall("testcase")], ["bad"])

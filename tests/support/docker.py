@@ -6,7 +6,8 @@
 
 The engine is the one that `docker` reaches already; else, for root, the program docker-engine is asked for one (in PATH, named by
 the environment variable DOCKER_ENGINE, or in ../shared/tools beside the checkout), whose files go below the build folder.
-No registry is asked. A test says `engine = docker.connect()` and is skipped where there is none.
+It has to see our temporary folders, not the checkout. No registry is asked. A test says `engine = docker.connect()` and is skipped
+where there is none.
 """
 
 import os
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unittest
 
 import harness
 
@@ -61,6 +63,15 @@ class Engine:
         """A container without network for one command, the arguments of the entry point; it is gone afterwards."""
         return self.docker("run", "--rm", "--network", "none", *options, image, *command, check=False)
 
+    def copy_into(self, container, *paths):
+        """Files and folders, at their own paths, also such as the engine does not see."""
+        names = [str(path).lstrip("/") for path in paths]
+        tar = subprocess.Popen(["tar", "-C", "/", "-c", *names], stdout=subprocess.PIPE)
+        self.docker("cp", "-", f"{container}:/", stdin=tar.stdout)
+        tar.stdout.close()
+        if tar.wait() != 0:
+            raise AssertionError(f"tar of {names} failed")
+
     def import_base(self, root):
         """BASE from the root folder of a Debian (tests/packages/in_root make), unless it is there."""
         if self.has(BASE):
@@ -92,12 +103,18 @@ class Engine:
         return None if built.returncode == 0 else (built.stdout + built.stderr).strip()[-500:]
 
 
-def connect():
-    """The engine with IMAGE and BASE in it. Ends the program as a visible skip where there is none."""
+def why_none():
+    """None: there is an engine, with IMAGE and BASE in it."""
     if MISSING.exists():
-        harness.skip(MISSING.read_text())
-    if not STARTED.exists():
-        harness.skip("no Docker engine was started: the test docker.start says why")
+        return MISSING.read_text()
+    return None if STARTED.exists() else "no Docker engine was started: the test docker.start says why"
+
+
+def connect():
+    """The engine. Where there is none the calling test or class is skipped."""
+    reason = why_none()
+    if reason:
+        raise unittest.SkipTest(reason)
     return Engine(STARTED.read_text() or None)
 
 
@@ -140,14 +157,19 @@ def start(archives, root):
         STARTED.write_text(host)
         engine = Engine(host)
     engine.import_base(root / "system")
-    tried = engine.run(image=BASE, options=("--entrypoint", "true"))
+    with harness.TemporaryFolder() as folder:
+        (folder / "file").touch()
+        tried = engine.run("/shared/file", image=BASE, options=("--entrypoint", "ls", "-v", f"{folder}:/shared"))
     if tried.returncode != 0:
         stop()
-        missing(f"the engine runs no containers here: {tried.stderr.strip()}")
+        missing(f"the engine runs no containers here, or does not see our temporary folders: {tried.stderr.strip()}")
     engine.build(next(archives.glob("*.tar.gz")))
 
 
 def tools(archives):
+    reason = why_none()
+    if reason:
+        harness.skip(reason)
     engine = connect()
     reason = engine.build_tools()
     if reason:
