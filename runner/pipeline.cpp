@@ -7,15 +7,14 @@
 #include <cstdio>
 
 #include "runner/attribute/packages.h"
-#include "runner/capture/bpf_source.h"
 #include "runner/capture/recorded_source.h"
-#include "runner/capture/recording.h"
 #include "runner/classify/signature.h"
 #include "runner/launch/held_command.h"
-#include "runner/launch/only_test.h"
-#include "runner/launch/sanitizer_options.h"
 #include "runner/launch/supervise.h"
+#include "runner/pipeline_collector.h"
+#include "runner/pipeline_deaths.h"
 #include "runner/pipeline_outside.h"
+#include "runner/pipeline_prepare.h"
 #include "runner/pipeline_repeat.h"
 #include "runner/pipeline_repro.h"
 #include "runner/pipeline_steps.h"
@@ -25,6 +24,89 @@
 #include "runner/unwind/unwind.h"
 
 namespace crashcrawler {
+
+namespace {
+
+Result<int> run_once(Run& run, Collector& collector);
+
+}  // namespace
+
+Result<int> run_pipeline(RunOptions options) {
+  const Circumstances circumstances = circumstances_now();
+
+  // The probe is started first, while we may still be root on somebody's behalf; from then on we never are.
+  Collector collector(options.collector);
+  if (const Result<void> dropped = become_user_of(options); !dropped) {
+    return dropped.error();
+  }
+
+  // What is wrong with the command or the output is said before anything runs, and as the user sees it.
+  Result<Run> run = prepare_run(std::move(options), circumstances);
+  if (!run) {
+    return run.error();
+  }
+
+  // However it ends, nothing of ours is left then: the probe has detached and removed the cgroup.
+  return run->executable.empty() ? run_attached(*run, collector)
+         : run->options.repeats  ? run_many_times(*run, collector)
+                                 : run_once(*run, collector);
+}
+
+namespace {
+
+// The command exists but has not begun: it waits before its exec until the probe watches its cgroup.
+Result<int> run_once(Run& run, Collector& collector) {
+  const RunOptions& options = run.options;
+  Session& session = run.session;
+  // A container that it starts is no descendant of it, but its client can be made to say which one it is.
+  Result<ContainerId> container = ContainerId::prepare(session.command);
+  if (!container) {
+    return container.error();
+  }
+  Result<HeldCommand> command =
+      HeldCommand::start(container->command(), run.executable, options.keep_core);
+  if (!command) {
+    return command.error();
+  }
+  Result<BpfSource> source =
+      collector.begin(command->pid(), options, run.circumstances, run.recording,
+                      {run.attached, container->is_expected(), false});
+  if (!source && !options.best_effort) {
+    return Error{
+        source.error().in("crashes cannot be captured, so the command was not started").message +
+        "; `crashcrawler doctor` says what is missing"};
+  }
+  session.backend = collector.backend();
+  spdlog::debug("{} is held as process {} in {}", run.executable, command->pid(),
+                !source                    ? "no cgroup: nothing is captured"
+                : source->cgroup().empty() ? "no cgroup: its forks are followed"
+                                           : source->cgroup());
+
+  // From here on nothing that dies in the tree is missed, nor in the container.
+  const FollowedContainer followed = follow_container(*container, source);
+  if (const Result<void> released = command->release(); !released) {
+    return released.error();
+  }
+  Supervision supervision = supervision_of(options, source, collector);
+  look_into_container(supervision, *container);
+  Result<RunOutcome> outcome = supervise(*command, supervision);
+  if (!outcome) {
+    return outcome.error();
+  }
+  settle_container(*container, source, *outcome);
+  session.soft_errors = std::move(outcome->soft_errors);
+  session.outcome = std::move(*outcome);
+
+  // From here on the command is dead and nothing new can arrive.
+  Captured captured = source ? source->finish() : nothing_captured(source.error().message);
+  const Result<void> recorded = run.recording.end(session, source ? "" : source.error().message);
+  if (!recorded) {
+    session.soft_errors.push_back(recorded.error().message);
+  }
+  return report_on(std::move(session), std::move(captured), run.rules, options);
+}
+
+}  // namespace
 
 Result<int> report_on(Session session, Captured captured, const std::vector<ExpectRule>& rules,
                       const RunOptions& options) {
@@ -79,128 +161,10 @@ Result<int> report_on(Session session, Captured captured, const std::vector<Expe
   return status;
 }
 
-Result<int> run_pipeline(RunOptions options) {
-  Session session = describe_session(command_of(options));
-  const Circumstances circumstances = circumstances_now();
-
-  // The probe is started first, while we may still be root on somebody's behalf; from become() on we never are.
-  const Result<std::optional<TargetUser>> user = target_user(options.user);
-  if (!user) {
-    return user.error();
-  }
-  Collector collector(options.collector);
-  if (*user) {
-    if (const Result<void> dropped = become(**user); !dropped) {
-      return dropped.error();
-    }
-  }
-
-  const Result<std::vector<ExpectRule>> rules = expect_rules_of(options);
-  if (!rules) {
-    return rules.error();
-  }
-
-  // What is wrong with the command or the output is said before anything runs, and as the user sees it.
-  const bool no_command = options.command.arguments.empty();
-  const Result<std::string> executable =
-      no_command ? Result<std::string>("") : resolve_executable(options.command);
-  if (!executable) {
-    return executable.error();
-  }
-  const Result<std::string> attached = attached_cgroup_of(options);
-  if (!attached) {
-    return attached.error();
-  }
-  if (const Result<void> prepared = prepare_reports(options); !prepared) {
-    return prepared.error();
-  }
-  if (options.sanitizers == Sanitizers::abort) {
-    stop_at_sanitizer_findings();
-  }
-  session.inherited = inherited_now();
-  Result<Recording> recording = start_recording(options, session, circumstances);
-  if (!recording) {
-    return recording.error();
-  }
-
-  if (no_command) {
-    return attach_pipeline(options, std::move(session), {*attached, false, true}, *rules,
-                           circumstances, collector, std::move(*recording));
-  }
-
-  // The command exists but has not begun: it waits before its exec until the probe watches its
-  // cgroup.
-  if (!options.only.empty()) {
-    if (const Result<void> only = run_only(options.only, *executable, session.command); !only) {
-      return only.error();
-    }
-  }
-  if (options.repeats) {
-    return repeat_pipeline(options, std::move(session), *executable, *rules, circumstances,
-                           collector);
-  }
-  // A container that it starts is no descendant of it, but its client can be made to say which one it is.
-  Result<ContainerId> container = ContainerId::prepare(session.command);
-  if (!container) {
-    return container.error();
-  }
-  Result<HeldCommand> command =
-      HeldCommand::start(container->command(), *executable, options.keep_core);
-  if (!command) {
-    return command.error();
-  }
-  Result<BpfSource> source = collector.begin(command->pid(), options, circumstances, *recording,
-                                             {*attached, container->is_expected(), false});
-  if (!source && !options.best_effort) {
-    return Error{
-        source.error().in("crashes cannot be captured, so the command was not started").message +
-        "; `crashcrawler doctor` says what is missing"};
-  }
-  session.backend = collector.backend();
-  spdlog::debug("{} is held as process {} in {}", *executable, command->pid(),
-                !source                    ? "no cgroup: nothing is captured"
-                : source->cgroup().empty() ? "no cgroup: its forks are followed"
-                                           : source->cgroup());
-
-  // From here on nothing that dies in the tree is missed, nor in the container.
-  const FollowedContainer followed = follow_container(*container, source);
-  if (const Result<void> released = command->release(); !released) {
-    return released.error();
-  }
-  Supervision supervision = supervision_of(options, source, collector);
-  look_into_container(supervision, *container);
-  Result<RunOutcome> outcome = supervise(*command, supervision);
-  if (!outcome) {
-    return outcome.error();
-  }
-  settle_container(*container, source, *outcome);
-  session.soft_errors = std::move(outcome->soft_errors);
-  session.outcome = std::move(*outcome);
-
-  // From here on the command is dead and nothing new can arrive.
-  Captured captured = source ? source->finish() : nothing_captured(source.error().message);
-  const Result<void> recorded = recording->end(session, source ? "" : source.error().message);
-  if (!recorded) {
-    session.soft_errors.push_back(recorded.error().message);
-  }
-
-  Result<int> status = report_on(std::move(session), std::move(captured), *rules, options);
-
-  // Nothing of ours is left when we end: the probe has detached and removed the cgroup.
-  collector.end();
-  return status;
-}
-
 Result<int> replay_pipeline(const RunOptions& options) {
   // As after a run, root on somebody's behalf is that user before anything is opened.
-  const Result<std::optional<TargetUser>> user = target_user(options.user);
-  if (!user) {
-    return user.error();
-  }
-  if (*user) {
-    if (const Result<void> dropped = become(**user); !dropped) {
-      return dropped.error();
-    }
+  if (const Result<void> dropped = become_user_of(options); !dropped) {
+    return dropped.error();
   }
 
   const Result<std::vector<ExpectRule>> rules = expect_rules_of(options);

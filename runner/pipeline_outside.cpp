@@ -9,7 +9,7 @@
 
 #include "runner/launch/attached.h"
 #include "runner/launch/process_tree.h"
-#include "runner/pipeline_repeat.h"
+#include "runner/pipeline.h"
 
 namespace crashcrawler {
 namespace {
@@ -46,30 +46,26 @@ Result<std::string> attached_cgroup_of(const RunOptions& options) {
   return std::string();
 }
 
-Result<int> attach_pipeline(const RunOptions& options, Session session, const Outside& outside,
-                            const std::vector<ExpectRule>& rules,
-                            const Circumstances& circumstances, Collector& collector,
-                            Recording recording) {
+Result<int> run_attached(Run& run, Collector& collector) {
+  const Outside outside{.cgroup = run.attached, .no_command = true};
   Result<BpfSource> source =
-      collector.begin(::getpid(), options, circumstances, recording, outside);
+      collector.begin(::getpid(), run.options, run.circumstances, run.recording, outside);
   if (!source) {
     return source.error().in("crashes cannot be captured");
   }
-  session.backend = collector.backend();
-  spdlog::debug("{} is watched until it is empty", outside.cgroup);
+  run.session.backend = collector.backend();
+  spdlog::debug("{} is watched until it is empty", run.attached);
 
-  Result<RunOutcome> outcome = watch_attached(outside.cgroup, options.timeout);
+  Result<RunOutcome> outcome = watch_attached(run.attached, run.options.timeout);
   if (!outcome) {
     return outcome.error();
   }
-  session.outcome = std::move(*outcome);
+  run.session.outcome = std::move(*outcome);
   Captured captured = source->finish();
-  if (const Result<void> recorded = recording.end(session, ""); !recorded) {
-    session.soft_errors.push_back(recorded.error().message);
+  if (const Result<void> recorded = run.recording.end(run.session, ""); !recorded) {
+    run.session.soft_errors.push_back(recorded.error().message);
   }
-  Result<int> status = report_on(std::move(session), std::move(captured), rules, options);
-  collector.end();
-  return status;
+  return report_on(std::move(run.session), std::move(captured), run.rules, run.options);
 }
 
 FollowedContainer follow_container(ContainerId& container, Result<BpfSource>& source) {

@@ -6,7 +6,9 @@
 
 #include "runner/base/result.h"
 #include "runner/launch/container_id.h"
-#include "runner/pipeline_steps.h"
+#include "runner/launch/supervise.h"
+#include "runner/pipeline_collector.h"
+#include "runner/pipeline_prepare.h"
 
 namespace crashcrawler {
 
@@ -16,11 +18,8 @@ Command command_of(const RunOptions& options);
 // The cgroup of --attach-cgroup or --attach-container; empty without them. Error: there is none, or it is not clear which.
 Result<std::string> attached_cgroup_of(const RunOptions& options);
 
-// A run without a command: watches `outside` until it is empty, and reports. Like run_pipeline() from there on.
-Result<int> attach_pipeline(const RunOptions& options, Session session, const Outside& outside,
-                            const std::vector<ExpectRule>& rules,
-                            const Circumstances& circumstances, Collector& collector,
-                            Recording recording);
+// A run without a command: watches run.attached until it is empty, and reports. The exit status, as of run_pipeline().
+Result<int> run_attached(Run& run, Collector& collector);
 
 // As long as it lives `source` is told which container the command starts.
 class FollowedContainer {

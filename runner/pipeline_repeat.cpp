@@ -12,6 +12,9 @@
 #include "runner/launch/attempt_server.h"
 #include "runner/launch/attempts.h"
 #include "runner/launch/chaos.h"
+#include "runner/pipeline.h"
+#include "runner/pipeline_deaths.h"
+#include "runner/pipeline_steps.h"
 #include "runner/unwind/unwind.h"
 
 namespace crashcrawler {
@@ -103,9 +106,9 @@ RunOutcome outcome_of(const AttemptsOutcome& all) {
 
 }  // namespace
 
-Result<int> repeat_pipeline(const RunOptions& options, Session session,
-                            const std::string& executable, const std::vector<ExpectRule>& rules,
-                            const Circumstances& circumstances, Collector& collector) {
+Result<int> run_many_times(Run& run, Collector& collector) {
+  const RunOptions& options = run.options;
+  Session& session = run.session;
   // All that is forked is forked before the thread that receives crashes exists.
   std::optional<Competitors> competitors;
   if (options.attempts.chaos_seed) {
@@ -116,14 +119,14 @@ Result<int> repeat_pipeline(const RunOptions& options, Session session,
     competitors.emplace(std::move(*started));
   }
   Result<AttemptServer> server =
-      AttemptServer::start(session.command, executable, options.keep_core);
+      AttemptServer::start(session.command, run.executable, options.keep_core);
   if (!server) {
     return server.error();
   }
 
   // The server waits like a held command: nothing has begun when the probe begins to watch.
   Recording nothing;
-  Result<BpfSource> source = collector.begin(server->pid(), options, circumstances, nothing);
+  Result<BpfSource> source = collector.begin(server->pid(), options, run.circumstances, nothing);
   if (!source && !options.best_effort) {
     return source.error().in("crashes cannot be captured, so the command was not started");
   }
@@ -138,7 +141,7 @@ Result<int> repeat_pipeline(const RunOptions& options, Session session,
     if (source) {
       source->look([&](std::vector<RawCrash> crashes, const PinnedFiles& files, pid_t probe) {
         crashed =
-            has_unexpected(std::move(crashes), files, probe, session, attempts, rules, options);
+            has_unexpected(std::move(crashes), files, probe, session, attempts, run.rules, options);
       });
     }
     return crashed;
@@ -159,9 +162,7 @@ Result<int> repeat_pipeline(const RunOptions& options, Session session,
   Captured captured = source ? source->finish() : nothing_captured(source.error().message);
   take_out_further(captured, session);
   find_attempts(captured, session);
-  Result<int> status = report_on(std::move(session), std::move(captured), rules, options);
-  collector.end();
-  return status;
+  return report_on(std::move(session), std::move(captured), run.rules, options);
 }
 
 }  // namespace crashcrawler
