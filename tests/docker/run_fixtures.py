@@ -3,10 +3,9 @@ their reports. It is what runs inside the containers of test_levels.py, and on t
 
     run_fixtures.py PLAN RESULTS
 
-PLAN is a file: {"programs": {behaviour: [flavour, program]}, "differences": {behaviour: fields of its expected.json that are
-different here, null for those that do not hold}}. Each leaves RESULTS/<behaviour>.json: {"outcome": "passed"|"failed"|"skipped",
-"said": text, "report": the run's}. RESULTS/packages.json has the versions of all packages that are installed here, as
-"name:architecture" and as "name".
+PLAN is a file: {"programs": {behaviour: [flavour, program]}, "differences": fields that here are other than in any expected.json}.
+Each leaves RESULTS/<behaviour>.json: {"outcome": "passed"|"failed"|"skipped", "said": text, "report": the run's}.
+RESULTS/packages.json has the versions of all packages that are installed here, as "name:architecture" and as "name".
 """
 
 import io
@@ -27,19 +26,14 @@ import harness
 PLAN, RESULTS = json.loads(pathlib.Path(sys.argv[1]).read_text()), pathlib.Path(sys.argv[2])
 
 
-def apply_differences(behaviour):
+def apply_differences():
     read = expectation.read
-
-    def read_with_differences(*arguments):
-        expected = {**read(*arguments), **PLAN["differences"].get(behaviour, {})}
-        return {field: value for field, value in expected.items() if value is not None}
-
-    expectation.read = read_with_differences
+    expectation.read = lambda *arguments: {**read(*arguments), **PLAN["differences"]}
 
 
 def check(behaviour, flavour, program):
     """In a process of its own: what there is to say of a fixture."""
-    apply_differences(behaviour)
+    apply_differences()
     sys.argv = ["fixture.py", behaviour, flavour, program]
     fixture = runpy.run_path(str(INTEGRATION / "fixture.py"), run_name="fixture")
     said = io.StringIO()

@@ -36,18 +36,6 @@ NOT_POSSIBLE = {name: NO_UNSHARE for name in ("bubblewrap", "namespaces", "overl
 NOT_POSSIBLE["other_cgroup"] = "Docker's filter answers clone3(2) with ENOSYS, which needs CAP_SYS_ADMIN there"
 NOT_POSSIBLE_WITHOUT_CGROUP = {**NOT_POSSIBLE, "other_cgroup": NO_CGROUP, "own_sub_cgroup": NO_CGROUP}
 
-# Fields of expected.json. Without CAP_SYS_PTRACE the tracer is no stronger than an ordinary user's.
-WITHOUT_SYS_PTRACE = {
-    # nobody but CAP_SYS_PTRACE reads the memory map of what is not dumpable
-    "not_dumpable": {"truncated": 1, "crashes": [
-        {"kind": "signal", "signal": "SIGSEGV", "code": "SEGV_MAPERR", "fault_address": "0x0", "thread_name": "fixture_not_dum",
-         "frames": []}]},
-    # the kernel takes the rights away from a setuid program that is traced without CAP_SYS_PTRACE, so it ends by itself
-    "setuid_program": {"exit_status": 1, "crashes": [], "soft_errors": ["may not be looked at without CAP_SYS_PTRACE"]},
-    # the run inside needs ptrace(2), too, and gets it; its own report has the crash
-    "nested_run": {"crashes": [], "soft_errors": ["what it starts was not watched"], "inner_report": None},
-}
-
 # clone3(2) is answered with ENOSYS by Docker's filter, so the C library takes clone(2): the outermost frame of a thread.
 CLONE = {name: ("clone3", "clone") for name in ("leader_gone", "many_threads", "worker_thread")}
 
@@ -68,7 +56,6 @@ class Level:
     collector: str
     cgroup: bool
     not_possible: dict = dataclasses.field(default_factory=dict)
-    differences: dict = dataclasses.field(default_factory=dict)
     all_differ: dict = dataclasses.field(default_factory=dict)  # fields of expected.json, of every fixture
     frames: dict = dataclasses.field(default_factory=dict)  # {behaviour: (function on the host, function here)}
 
@@ -80,7 +67,7 @@ LEVELS = {
                           NOT_POSSIBLE, frames=CLONE),
     "no_cgroup": Level(CAPABILITIES, "bpf", False, NOT_POSSIBLE_WITHOUT_CGROUP, frames=CLONE,
                        all_differ={"degraded": ["followed from fork to fork"]}),
-    "plain": Level([], "ptrace", False, NOT_POSSIBLE_WITHOUT_CGROUP, WITHOUT_SYS_PTRACE, frames=CLONE),
+    "plain": Level([], "ptrace", False, NOT_POSSIBLE_WITHOUT_CGROUP, frames=CLONE),
 }
 
 
@@ -92,10 +79,10 @@ def programs():
     return {behaviour: [flavour, program] for behaviour, flavour, program in lines}
 
 
-def write_plan(folder, chosen, differences):
+def write_plan(folder, chosen, all_differ):
     folder.mkdir(parents=True, exist_ok=True)
     plan = folder / "plan"
-    plan.write_text(json.dumps({"programs": {name: programs()[name] for name in chosen}, "differences": differences}))
+    plan.write_text(json.dumps({"programs": {name: programs()[name] for name in chosen}, "differences": all_differ}))
     return [pathlib.Path(__file__).with_name("run_fixtures.py"), plan, folder]
 
 
@@ -103,8 +90,16 @@ def results(folder):
     return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
 
 
+def has_section(behaviour, section):
+    return section in json.loads((FIXTURES / behaviour / "expected.json").read_text())
+
+
 def differs_by_collector(behaviour):
-    return "ptrace" in json.loads((FIXTURES / behaviour / "expected.json").read_text())
+    return has_section(behaviour, "ptrace")
+
+
+def differs_by_capability(behaviour):
+    return has_section(behaviour, "ptrace_without_capability")
 
 
 class OnTheHost(unittest.TestCase):
@@ -194,8 +189,7 @@ class InAContainer(unittest.TestCase):
     @classmethod
     def run_there(cls, folder):
         """All fixtures in one container; its name is known, so that it can be ended with us."""
-        differences = {name: {**cls.level.all_differ, **cls.level.differences.get(name, {})} for name in cls.behaviours}
-        arguments = write_plan(folder, cls.behaviours, differences)
+        arguments = write_plan(folder, cls.behaviours, cls.level.all_differ)
         folder.chmod(0o777)
         name = f"crashcrawler-test-{os.getpid()}-{cls.__name__}"
         environment = {**INSTALLED, "CRASHCRAWLER_TEST_COLLECTOR": cls.level.collector, "PYTHONDONTWRITEBYTECODE": "1",
@@ -211,8 +205,9 @@ class InAContainer(unittest.TestCase):
         return results(folder)
 
     def known_differences(self):
-        named = set(self.level.differences) | set(self.level.frames) | {*RECURSION, *THREAD_OF_RUNTIME, *PASSING_ROOT}
-        by_collector = {name for name in self.behaviours if self.level.collector == "ptrace" and differs_by_collector(name)}
+        named = set(self.level.frames) | {*RECURSION, *THREAD_OF_RUNTIME, *PASSING_ROOT}
+        by_collector = {name for name in self.behaviours
+                        if self.level.collector == "ptrace" and (differs_by_collector(name) or differs_by_capability(name))}
         return sorted(name for name in named | by_collector if self.here.get(name, {}).get("outcome") == "passed")
 
     def test_every_fixture(self):
@@ -240,7 +235,8 @@ class InAContainer(unittest.TestCase):
         installed = self.here["packages"]
         for behaviour in self.behaviours:
             ours, theirs = self.here[behaviour], self.host[behaviour]
-            if "skipped" in (ours["outcome"], theirs["outcome"]) or behaviour in self.level.differences:
+            if "skipped" in (ours["outcome"], theirs["outcome"]) or (
+                    self.level.collector == "ptrace" and differs_by_capability(behaviour)):
                 continue
             with self.subTest(behaviour):
                 here, host = without_folder(ours["report"]), without_folder(theirs["report"])

@@ -226,7 +226,8 @@ class Debuggers(unittest.TestCase):
             errors = [error for error in crash.record["soft_errors"] if "there is no core" in error]
             self.assertEqual(bool(crash.core), not errors, crash.name)
         self.assertEqual([crash.name for crash in crashes() if not crash.core], [])
-        self.assertGreaterEqual({crash.behaviour for crash in crashes()}, set(UNREACHABLE))
+        if os.geteuid() == 0:  # they need to mount
+            self.assertGreaterEqual({crash.behaviour for crash in crashes()}, set(UNREACHABLE))
 
 
 def cores_of(crash):

@@ -145,6 +145,8 @@ class Timeout(unittest.TestCase):
         """One that captures with BPF, for what is traced already has no room for another tracer."""
         if reason := harness.missing_for_capture():
             self.skipTest(reason)
+        if harness.COLLECTOR == "ptrace" and not harness.has_capability(harness.CAP_SYS_PTRACE):
+            self.skipTest("what is traced gets no rights from sudo unless its tracer has CAP_SYS_PTRACE")
         return harness.wrapped([HANGING], self.folder / "inner", *options, collector="bpf")
 
     def test_a_run_inside_of_the_run_is_no_hang(self):

@@ -23,6 +23,7 @@ SKIP = 77  # exit status that CTest shows as "Skipped" (SKIP_RETURN_CODE)
 HARNESS_FAILED = 125
 CRASH_BEHIND_SUCCESS = 70
 SUMMARY_LINES = 25  # the most that the wrapper may add to stderr
+CAP_SYS_PTRACE = 19  # linux/capability.h
 DEADLINE = 30  # seconds; how long an event may take before the test calls it missing
 
 RUN = pathlib.Path(os.environ["CRASHCRAWLER_TEST_RUN"])
@@ -239,6 +240,11 @@ def is_function(frame, name):
 # --- the kernel's own lists ------------------------------------------------------------------------------------------
 
 
+def has_capability(number):
+    """In effect, of this process (capabilities(7))."""
+    return bool(int(proc_status("self")["CapEff"], 16) >> number & 1)
+
+
 def bpftool():
     """Path of bpftool; Debian keeps it in /usr/sbin, which a user's PATH lacks."""
     path = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -271,8 +277,9 @@ def our_cgroups():
 
 
 def kernel_lists():
-    """Everything of ours that the kernel may hold."""
-    return {"cgroup": our_cgroups(), **{kind: bpf_objects(kind) for kind in ("prog", "link", "map")}}
+    """Everything of ours that the kernel may hold. Without privilege nobody lists BPF objects, nor makes one."""
+    kinds = ("prog", "link", "map") if privilege() is not None else ()
+    return {"cgroup": our_cgroups(), **{kind: bpf_objects(kind) for kind in kinds}}
 
 
 def assert_nothing_left(before):

@@ -19,10 +19,11 @@
 namespace crashcrawler {
 namespace {
 
-// Root that lacks the capabilities has nobody left to ask; an ordinary user may have a sudo that a run inside of this one
-// finds. What loading needs: capabilities(7), CAP_BPF.
+// Whether a run inside of this one could. What loading needs: capabilities(7), CAP_BPF. It gets them from no sudo(8) and no file
+// unless its tracer has CAP_SYS_PTRACE: execve(2).
 bool may_load_bpf() {
-  return ::geteuid() != 0 || has_capability(CAP_BPF) || has_capability(CAP_SYS_ADMIN);
+  return has_capability(CAP_BPF) || has_capability(CAP_SYS_ADMIN) ||
+         (::geteuid() != 0 && has_capability(CAP_SYS_PTRACE));
 }
 
 class Service {
