@@ -17,16 +17,20 @@ namespace {
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 
-// 0 when execve(2) of `path` has a chance, else the errno it would give.
-int why_not_executable(const std::string& path) {
+struct Look {
+  int error = 0;         // 0 when execve(2) has a chance, else the errno it would give
+  bool is_seen = false;  // there is a file
+};
+
+Look look_at(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    return errno;
+    return {errno, false};
   }
   if (!S_ISREG(status.st_mode)) {
-    return S_ISDIR(status.st_mode) ? EISDIR : EACCES;
+    return {S_ISDIR(status.st_mode) ? EISDIR : EACCES, true};
   }
-  return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
+  return {::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno, true};
 }
 
 // The errors after which execvp(3) goes on to the next folder of PATH.
@@ -58,7 +62,7 @@ Error not_executable(const std::string& path, int error) {
 Result<std::string> resolve_executable(const Command& command) {
   const std::string& name = command.arguments.front();
   if (name.find('/') != std::string::npos) {
-    const int error = why_not_executable(name);
+    const int error = look_at(name).error;
     if (error == 0) {
       return name;
     }
@@ -69,28 +73,31 @@ Result<std::string> resolve_executable(const Command& command) {
   }
 
   const std::string path = search_path();
-  std::string refused;
+  std::string refused, closed;
   int refusal = 0;
   for (size_t start = 0; !name.empty() && start <= path.size();) {
     const size_t end = std::min(path.find(':', start), path.size());
     const std::string folder = path.substr(start, end - start);
     const std::string candidate =
         folder.empty() ? name : folder + "/" + name;  // empty: the current directory
-    const int error = why_not_executable(candidate);
-    if (error == 0) {
+    const Look look = look_at(candidate);
+    if (look.error == 0) {
       return candidate;
     }
-    // A folder of the command's name in PATH refuses with EACCES there, too.
-    if (!means_look_further(error) && refused.empty()) {
+    // A folder of the command's name in PATH refuses with EACCES there, too. One of PATH that others keep for themselves is
+    // passed over, as a shell does.
+    if (look.error == EACCES && !look.is_seen) {
+      closed += "; " + folder + " may not be searched";
+    } else if (!means_look_further(look.error) && refused.empty()) {
       refused = candidate;
-      refusal = error;
+      refusal = look.error;
     }
     start = end + 1;
   }
   if (!refused.empty()) {
     return not_executable(refused, refusal);
   }
-  return Error{"command not found: '" + name + "' is in no folder of PATH (" + path + ")",
+  return Error{"command not found: '" + name + "' is in no folder of PATH (" + path + ")" + closed,
                kNotFound};
 }
 

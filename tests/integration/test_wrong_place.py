@@ -102,6 +102,17 @@ class NoPrivilege(Place):
         self.refused(prefix, "sudo", collector="bpf", **there)
         self.captured(prefix, "ptrace", "sudo", command=(self.victim,), **there)
 
+    def test_folder_of_path_that_is_closed(self):
+        """As for a shell it is not there; but that it may have had the command is said."""
+        closed = self.folder / "closed"
+        closed.mkdir(mode=0o700)
+        shutil.copy(PROGRAM, closed / "victim")
+        there = {"env": {**os.environ, "PATH": f"{closed}:{os.environ['PATH']}:{self.victim.parent}"}}
+        self.captured(AS_USER, "ptrace", collector="ptrace", command=("victim",), **there)
+        outcome = self.run_there(AS_USER, command=("no-such-command",), **there)
+        self.assertEqual(outcome.status, 127, outcome)
+        self.assertRegex(outcome.stderr, rf"command not found: 'no-such-command' .*; {closed} may not be searched")
+
     def test_sudo_that_asks_for_a_password(self):
         for rules in ((), (f"{USER} ALL=(ALL) ALL",)):
             with self.subTest(rules):
