@@ -257,6 +257,17 @@ void ask_for_precedence() {
 
 }  // namespace
 
+std::string disk_of(dev_t device, const std::string& sysfs) {
+  const std::string number = std::to_string(major(device)) + ":" + std::to_string(minor(device));
+  const std::string here = sysfs + "/dev/block/" + number;
+  if (::access((here + "/partition").c_str(), F_OK) != 0) {
+    return number;
+  }
+  // A link to .../block/sda/sda1 (sysfs(5)).
+  Result<std::string> whole = read_file(here + "/../dev");
+  return whole ? whole->substr(0, whole->find('\n')) : number;
+}
+
 int usable_cpus() {
   return static_cast<int>(usable_cpu_numbers().size());
 }
@@ -337,12 +348,9 @@ void press_cgroup(const std::string& cgroup, const std::string& directory,
   if (settings.io_bytes_per_second > 0) {
     struct stat status {};
     const std::string most = std::to_string(settings.io_bytes_per_second);
-    const bool written =
-        ::stat(directory.c_str(), &status) == 0 &&
-        write_control_file(cgroup + "/io.max", std::to_string(major(status.st_dev)) + ":" +
-                                                   std::to_string(minor(status.st_dev)) +
-                                                   " rbps=" + most + " wbps=" + most);
-    if (!written) {
+    if (::stat(directory.c_str(), &status) != 0 ||
+        !write_control_file(cgroup + "/io.max",
+                            disk_of(status.st_dev) + " rbps=" + most + " wbps=" + most)) {
       settings.io_bytes_per_second = 0;
     }
   }

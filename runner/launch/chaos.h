@@ -12,6 +12,8 @@
 // Competitors are outside of the tree. They take turns between disturbing and leaving alone, so that long attempts end.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,7 +35,11 @@ ChaosSettings chaos_settings(uint64_t seed, int number, const ChaosMeans& means)
 // Applies to this process what it can do to itself; for a child before its exec. What is not allowed is left out.
 void disturb_this_process(const ChaosSettings& settings);
 
-// Writes memory.high and io.max (of the device below `directory`) of the attempt's cgroup; what could not be written is 0 afterwards.
+// The disk of a block device as "MAJOR:MINOR": that on which it is a partition, for which the kernel takes no io.max (ENODEV),
+// else itself. `sysfs` is another one in tests.
+std::string disk_of(dev_t device, const std::string& sysfs = "/sys");
+
+// Writes memory.high and io.max (of the disk below `directory`) of the attempt's cgroup; what could not be written is 0 afterwards.
 void press_cgroup(const std::string& cgroup, const std::string& directory, ChaosSettings& settings);
 
 // How many processors we may use.

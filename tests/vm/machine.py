@@ -5,10 +5,12 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SKIP = 77
 MARK = "CRASHCRAWLER_TEST_MACHINE"  # holds the release of the machine's kernel
+KERNELS = "KERNEL_VM_DIR"  # where kernel-vm keeps them, if it was told
 
 
 def skip(reason):
@@ -34,6 +36,7 @@ def run(kernel, seconds, command, megabytes=1024):
         skip(f"the kernel {kernel} cannot be had")
     environment = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("CRASHCRAWLER_TEST_")]
     environment.append(f"{MARK}={fetched.stdout.strip()}")
+    environment += [f"{KERNELS}={os.environ[KERNELS]}"] if KERNELS in os.environ else []
     options = [word for pair in environment for word in ("-e", pair)]
     arguments = ["-k", kernel, "-t", str(seconds), "-m", str(megabytes), *options, "--", *map(str, command)]
     return subprocess.run([kernel_vm, "run", *arguments]).returncode
@@ -43,6 +46,17 @@ def require_inside():
     """Ends this program unless it runs in the machine: what it sets is global."""
     if os.environ.get(MARK) != os.uname().release:
         sys.exit("this is to run inside the emulated machine only")
+
+
+def load_modules(*names):
+    """Modules of the machine's kernel, which lie beside its image and not in its file system."""
+    require_inside()
+    kernels = pathlib.Path(os.environ.get(KERNELS, "/var/cache/kernel-vm"))
+    folder = next((path.parents[2] for path in kernels.glob(f"*/lib/modules/{os.uname().release}")), None)
+    if folder is None:
+        raise unittest.SkipTest(f"the kernel's modules are not below {kernels}")
+    for name in names:
+        subprocess.run(["modprobe", "--dirname", folder, name], check=True)
 
 
 def pipe_cores_to(helper):

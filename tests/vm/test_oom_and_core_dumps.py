@@ -1,4 +1,4 @@
-"""What needs a machine of one's own: limits of memory, and the one core_pattern of a kernel.
+"""What needs a machine of one's own: limits of memory and of disks, and the one core_pattern of a kernel.
 
     test_oom_and_core_dumps.py KERNEL FOLDER NULL_WRITE            starts the machine
     test_oom_and_core_dumps.py inside FOLDER NULL_WRITE            is what runs in it
@@ -9,8 +9,10 @@ FOLDER holds the programs of programs/, NULL_WRITE is the fixture of that name.
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import machine
@@ -98,6 +100,89 @@ class Pressure(unittest.TestCase):
         self.assertEqual(outcome.stdout.split(), [str(high) for high in told], outcome)
         self.assertEqual(len(told), 16)
         self.assertLess(told.count("max"), 16)
+
+
+class SlowDisk(unittest.TestCase):
+    """--chaos where attempts have an io controller and run in a folder on a disk, or on a partition of one."""
+
+    SECTOR, BEGIN, SIZE = 512, 2048, 16 << 20
+    NUMBER = 6
+    ATTEMPTS = ("--repeat", str(NUMBER), "--chaos=3")
+    SCRIPT = f"echo $(cat {CGROUPS}$(sed -n 's/^0:://p' /proc/self/cgroup)/io.max); kill -SEGV $$"
+
+    def setUp(self):
+        (CGROUPS / "cgroup.subtree_control").write_text("+io")
+        self.folder = self.enterContext(harness.TemporaryFolder())
+        machine.load_modules("loop", "ext4")
+
+    def disk(self, partition=False):
+        """A loop device of a file in memory; the name of what a file system can be made on, and MAJOR:MINOR of the disk."""
+        image = self.enterContext(tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="cc-test-"))
+        image.truncate(self.SIZE)
+        if partition:  # in a partition table of DOS: its type, first sector and number of sectors, and the mark at the end
+            sectors = self.SIZE // self.SECTOR - self.BEGIN
+            image.seek(446)
+            image.write(struct.pack("<4xB3xII", 0x83, self.BEGIN, sectors))
+            image.seek(510)
+            image.write(b"\x55\xaa")
+            image.flush()
+        losetup = ["losetup", "--partscan", "--find", "--show", image.name]
+        device = subprocess.run(losetup, check=True, capture_output=True, text=True).stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device], check=True)
+        number = (pathlib.Path("/sys/class/block") / pathlib.Path(device).name / "dev").read_text().strip()
+        return device + ("p1" if partition else ""), number
+
+    def attempts_on(self, device, *prefix):
+        """What each attempt found in its io.max, and what its record says."""
+        folder = self.folder / "disk"
+        folder.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", device], check=True)
+        subprocess.run(["mount", device, folder], check=True)
+        try:
+            folder.chmod(0o777)
+            command = harness.wrapped(["sh", "-c", self.SCRIPT], folder / "out", *self.ATTEMPTS)
+            process = subprocess.run([*prefix, *command], cwd=folder, capture_output=True, text=True)
+            outcome = harness.Outcome(process, folder / "out")
+            report = outcome.report()
+        finally:
+            subprocess.run(["umount", folder], check=True)
+        harness.validate(report)
+        self.assertEqual(len(report["crashes"]), self.NUMBER, outcome)
+        self.assertEqual(harness.our_cgroups(), set())
+        return outcome.stdout.splitlines(), [crash["chaos"]["settings"].get("io_bytes_per_second") for crash in report["crashes"]]
+
+    def expect(self, number, found, told):
+        limits = [f"{number} rbps={most} wbps={most} riops=max wiops=max" if most else "" for most in told]
+        self.assertEqual(found, limits)
+        self.assertTrue(0 < told.count(None) < self.NUMBER, told)
+
+    def test_a_disk(self):
+        device, number = self.disk()
+        self.expect(number, *self.attempts_on(device))
+
+    def test_a_partition(self):
+        device, number = self.disk(partition=True)
+        self.expect(number, *self.attempts_on(device))
+
+    def test_an_ordinary_user(self):
+        device, number = self.disk()
+        self.folder.chmod(0o755)
+        rules = self.folder / "rules"
+        rules.write_text("nobody ALL=(ALL) NOPASSWD: ALL\n")
+        rules.chmod(0o440)
+        as_user = f"mount -t tmpfs -o mode=755 none /etc/sudoers.d; cp -p {rules} /etc/sudoers.d/test; " \
+                  'exec setpriv --reuid nobody --regid nogroup --clear-groups "$@"'
+        self.expect(number, *self.attempts_on(device, "unshare", "--mount", "sh", "-ec", as_user, "sh"))
+
+    def test_what_is_no_disk(self):
+        """Its records say that there was no limit."""
+        tmpfs = self.folder / "tmpfs"
+        tmpfs.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "none", tmpfs], check=True)
+        self.addCleanup(subprocess.run, ["umount", tmpfs], check=True)
+        outcome = harness.run(["sh", "-c", self.SCRIPT], tmpfs, *self.ATTEMPTS)
+        told = {crash["chaos"]["settings"].get("io_bytes_per_second") for crash in outcome.report()["crashes"]}
+        self.assertEqual((outcome.stdout.split(), told), ([], {None}), outcome)
 
 
 class CoreDumps(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <cstring>
 #include <filesystem>
@@ -89,6 +90,23 @@ TEST(Chaos, PressesWhereThereIsAController) {
   press_cgroup(folder, "/", settings);
   EXPECT_TRUE(text_of(folder / "io.max").ends_with(" rbps=1048576 wbps=1048576"));
   std::filesystem::remove_all(folder);
+}
+
+TEST(Chaos, LimitsTheDiskOfAPartition) {
+  namespace fs = std::filesystem;
+  char name[] = "/tmp/crashcrawler-chaos-XXXXXX";
+  const fs::path sysfs = ::mkdtemp(name), disk = sysfs / "devices/block/sda";
+  fs::create_directories(disk / "sda2");
+  fs::create_directories(sysfs / "dev/block");
+  fs::create_directory_symlink("../../devices/block/sda", sysfs / "dev/block/8:0");
+  fs::create_directory_symlink("../../devices/block/sda/sda2", sysfs / "dev/block/8:2");
+  std::ofstream(disk / "dev") << "8:0\n";
+  std::ofstream(disk / "sda2/dev") << "8:2\n";
+  std::ofstream(disk / "sda2/partition") << "2\n";
+  EXPECT_EQ(disk_of(makedev(8, 2), sysfs), "8:0");
+  EXPECT_EQ(disk_of(makedev(8, 0), sysfs), "8:0");
+  EXPECT_EQ(disk_of(makedev(0, 44), sysfs), "0:44") << "of no device: tmpfs, overlayfs";
+  fs::remove_all(sysfs);
 }
 
 }  // namespace
