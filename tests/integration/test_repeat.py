@@ -201,6 +201,17 @@ class Repeat(unittest.TestCase):
         self.assertEqual(outcome.status, harness.HARNESS_FAILED, outcome)
         self.assertIn("--jobs needs a cgroup", outcome.stderr)
 
+    def test_by_ptrace(self):
+        """The command, a child behind success, one that hangs."""
+        script = ["sh", "-c", f"echo run >> runs; case $(wc -l < runs) in 1) {CRASH};; 2) (exec sh -c '{CRASH}'); true;; 3) exec sleep 1000;; esac"]
+        command = harness.wrapped(script, self.folder / "out", "--repeat=5", "--timeout=2s", collector="ptrace")
+        process = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=harness.DEADLINE)
+        report = harness.Outcome(process, self.folder / "out").report()
+        harness.validate(report)
+        self.assertEqual([(crash["crash_info"]["kind"], crash["attempt"]) for crash in report["crashes"]],
+                         [("signal", 1), ("signal", 2), ("hang", 3)], process.stderr)
+        self.assertEqual((report["attempts"]["passed"]["count"], report["soft_errors"]), (2, []), process.stderr)
+
     def test_only_one_test_of_a_googletest_program(self):
         listed = subprocess.run([GTEST, "--gtest_list_tests"], capture_output=True, text=True, check=True).stdout.splitlines()
         suite = next(line for line in listed if line.endswith("."))

@@ -102,6 +102,7 @@ Result<void> Tracer::follow(pid_t held) {
   }
   enter(held, nullptr);
   threads_[held].pid = held;
+  before_exec_ = held;
   return {};
 }
 
@@ -210,12 +211,14 @@ Tracer::Process* Tracer::parent_of(pid_t pid) {
   return parent == processes_.end() ? nullptr : &parent->second;
 }
 
-// Null: the command itself, or nobody knows.
+// Null: the command itself, or nobody knows. Of many attempts each is a command: the chain of ancestors begins with it.
 Tracer::Process& Tracer::enter(pid_t pid, const Process* parent) {
   Process process;
   process.program = std::make_shared<Program>();
   process.program->key = {static_cast<uint32_t>(pid), 0, boot_time_ns()};
-  if (parent) {
+  const bool begins_the_chain =
+      parent == nullptr || static_cast<pid_t>(parent->program->key.tgid) == before_exec_;
+  if (!begins_the_chain) {
     process.program->name = parent->program->name;
     process.program->command = parent->program->command;
     process.ancestors.push_back(parent->program);
@@ -250,6 +253,9 @@ void Tracer::take_exec(pid_t tid) {
                 [&](const auto& entry) { return entry.second.pid == tid && entry.first != tid; });
   if (!processes_.contains(tid)) {
     enter(tid, parent_of(tid));
+  }
+  if (tid == before_exec_) {
+    before_exec_ = 0;
   }
   Process& process = processes_[tid];
   threads_[tid] = {};

@@ -64,6 +64,9 @@ std::vector<std::string> Tracer::look(const std::function<void(Clock::time_point
   const std::vector<pid_t> tree = living();
   for (const pid_t pid : children_first(tree)) {
     const Clock::time_point now = Clock::now();
+    if (pid == before_exec_) {
+      continue;
+    }
     if (now >= end) {
       ++too_late;
     } else if (processes_.contains(pid)) {
