@@ -97,14 +97,16 @@ void look_into_container(Supervision& supervision, const ContainerId& container)
 }
 
 void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutcome& outcome) {
-  constexpr int kEngineFailed = 125;  // docker-run(1): there is no container
+  // docker-run(1): the client has failed, or, as it does where it may not speak to its engine, says of a container that
+  // was never made that it cannot be started.
+  constexpr int kFirstFailure = 125, kLastFailure = 127;
   if (!container.is_expected()) {
     return;
   }
   const std::optional<std::string> id = container.end();
   if (!id) {
-    if (source && !container.is_descendant() && outcome.exit_code != kEngineFailed &&
-        outcome.signal == 0) {
+    const bool has_failed = outcome.exit_code >= kFirstFailure && outcome.exit_code <= kLastFailure;
+    if (source && !container.is_descendant() && !has_failed && outcome.signal == 0) {
       outcome.soft_errors.push_back(
           "nothing was captured in the container: its id has not been written to the file of "
           "--cidfile");
