@@ -17,7 +17,8 @@ namespace {
 constexpr size_t kMostOutput = 64 << 10;
 constexpr int kNotFound = 127, kSignalled = 128;
 
-[[noreturn]] void be_the_program(pid_t parent, int output, std::vector<char*>& words) {
+// `kept`: which of the standard streams goes to `output`.
+[[noreturn]] void be_the_program(pid_t parent, int kept, int output, std::vector<char*>& words) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) {
     ::_exit(0);  // it died before the line above
@@ -26,11 +27,41 @@ constexpr int kNotFound = 127, kSignalled = 128;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  ::dup2(nothing, STDIN_FILENO);
-  ::dup2(nothing, STDERR_FILENO);
-  ::dup2(output, STDOUT_FILENO);
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    ::dup2(stream == kept ? output : nothing, stream);
+  }
   ::execvp(words.front(), words.data());
   ::_exit(kNotFound);
+}
+
+Result<ProgramOutput> stream_of(const std::vector<std::string>& command, int kept) {
+  std::vector<char*> words;
+  for (const std::string& word : command) {
+    words.push_back(const_cast<char*>(word.c_str()));
+  }
+  words.push_back(nullptr);
+  int pipes[2];
+  if (::pipe2(pipes, O_CLOEXEC) != 0) {
+    return errno_error("cannot make a pipe for " + command.front());
+  }
+  const UniqueFd ours(pipes[0]);
+  UniqueFd theirs(pipes[1]);
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) {
+    return errno_error("cannot start " + command.front());
+  }
+  if (pid == 0) {
+    be_the_program(parent, kept, theirs.get(), words);
+  }
+  theirs.reset();
+  ProgramOutput output;
+  output.text = read_until_end(ours.get(), kMostOutput);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  output.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);
+  return output;
 }
 
 }  // namespace
@@ -55,33 +86,12 @@ bool is_static_program() {
 }
 
 Result<ProgramOutput> output_of(const std::vector<std::string>& command) {
-  std::vector<char*> words;
-  for (const std::string& word : command) {
-    words.push_back(const_cast<char*>(word.c_str()));
-  }
-  words.push_back(nullptr);
-  int pipes[2];
-  if (::pipe2(pipes, O_CLOEXEC) != 0) {
-    return errno_error("cannot make a pipe for " + command.front());
-  }
-  const UniqueFd ours(pipes[0]);
-  UniqueFd theirs(pipes[1]);
-  const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid < 0) {
-    return errno_error("cannot start " + command.front());
-  }
-  if (pid == 0) {
-    be_the_program(parent, theirs.get(), words);
-  }
-  theirs.reset();
-  ProgramOutput output;
-  output.text = read_until_end(ours.get(), kMostOutput);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  output.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);
-  return output;
+  return stream_of(command, STDOUT_FILENO);
+}
+
+std::string complaint_of(const std::vector<std::string>& command) {
+  const Result<ProgramOutput> said = stream_of(command, STDERR_FILENO);
+  return said ? said->text.substr(0, said->text.find('\n')) : "";
 }
 
 }  // namespace crashcrawler

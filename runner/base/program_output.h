@@ -24,4 +24,7 @@ struct ProgramOutput {
 // with the calling thread. Error: no pipe or no process to be had.
 Result<ProgramOutput> output_of(const std::vector<std::string>& command);
 
+// Runs it in the same way for the first line that it says on standard error. Empty: it says nothing, or could not be run.
+std::string complaint_of(const std::vector<std::string>& command);
+
 }  // namespace crashcrawler

@@ -63,6 +63,7 @@ struct Answer {
   bool alive = false;  // there is an engine
   std::optional<Inspected> container;
   bool ambiguous = false;
+  std::string complaint;  // of a client that reaches none
 };
 
 Answer ask_engine(const std::string& client, const std::string& name) {
@@ -83,6 +84,9 @@ Answer ask_engine(const std::string& client, const std::string& name) {
       {client, "container", "ls", "--all", "--no-trunc", "--quiet", "--filter", "id=" + name});
   answer.alive = alike && alike->exit_status == 0;
   answer.ambiguous = answer.alive && has_two_lines(alike->text);
+  if (!answer.alive) {
+    answer.complaint = complaint_of({client, "container", "ls", "--quiet"});
+  }
   return answer;
 }
 
@@ -205,7 +209,7 @@ Result<std::string> find_cgroup(const std::string& path) {
 }
 
 Result<std::string> find_cgroup_of_container(const std::string& name) {
-  std::string answering, silent;
+  std::string answering, silent, complaints;
   for (const char* const client : {"docker", "podman"}) {
     const Answer answer = ask_engine(client, name);
     if (answer.container) {
@@ -216,6 +220,9 @@ Result<std::string> find_cgroup_of_container(const std::string& name) {
     }
     std::string& names = answer.alive ? answering : silent;
     names += (names.empty() ? "" : " and ") + std::string(client);
+    if (!answer.complaint.empty()) {
+      complaints += "; " + std::string(client) + ": " + answer.complaint;
+    }
   }
   const bool is_id = name.size() >= kShortId && name.size() <= kIdLength &&
                      name.find_first_not_of(kDigits) == std::string::npos;
@@ -223,7 +230,8 @@ Result<std::string> find_cgroup_of_container(const std::string& name) {
       "no container " + name + " is to be found: " +
       (answering.empty() ? "neither docker nor podman reaches an engine"
                          : answering + " told of none") +
-      (answering.empty() || silent.empty() ? "" : "; " + silent + " reaches no engine");
+      (answering.empty() || silent.empty() ? "" : "; " + silent + " reaches no engine") +
+      complaints;
   if (!is_id) {
     return Error{why + (answering.empty()
                             ? "; without an engine at least 12 digits of its id are needed"

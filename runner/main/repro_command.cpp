@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
 
 constexpr int kCameBack = 0, kDidNot = 1, kNotTried = 2;
 constexpr int kEngineFailed = 125;
-constexpr size_t kLongestPath = 300;  // characters
+constexpr size_t kLongestPath = 300, kLongestComplaint = 1000;  // characters
 constexpr size_t kLargestReport = size_t{1} << 30;
 
 // A file of a name is replaced, never written over: so these tell one from the next.
@@ -211,7 +211,10 @@ Result<std::string> ask_engine() {
     return Error{"docker is not installed"};
   }
   if (!told || told->exit_status != 0) {
-    return Error{"docker reaches no engine; `docker info` says why"};
+    // In words of its own: most often that the user may not write to the engine's socket.
+    const std::string why = complaint_of({"docker", "container", "ls", "--quiet"});
+    return Error{"docker reaches no engine" +
+                 (why.empty() ? "; `docker info` says why" : ": " + brief(why, kLongestComplaint))};
   }
   return told->text.substr(0, 1);
 }

@@ -37,5 +37,14 @@ TEST(ProgramOutput, ReadsNothing) {
   EXPECT_EQ(output->exit_status, 0);
 }
 
+TEST(ProgramOutput, ComplaintIsTheFirstLineOfItsErrors) {
+  EXPECT_EQ(
+      complaint_of({"sh", "-c", "echo not this; echo 'no engine: why' >&2; echo more >&2; exit 1"}),
+      "no engine: why");
+  EXPECT_EQ(complaint_of({"sh", "-c", "printf unended >&2"}), "unended");
+  EXPECT_EQ(complaint_of({"true"}), "");
+  EXPECT_EQ(complaint_of({"no-such-program"}), "");
+}
+
 }  // namespace
 }  // namespace crashcrawler
