@@ -15,13 +15,16 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import docker
 import harness
+import ordinary_user
 
 PROGRAM, ROOT = map(pathlib.Path, sys.argv[1:])
 IMAGE = f"local/crashcrawler-outside:{ROOT.name}"
 FRAMES = ["check_total", "run_suite", "start_of_program"]
 
 
-class Outside(unittest.TestCase):
+class InContainer(unittest.TestCase):
+    """A program that crashes in a container of another Debian."""
+
     @classmethod
     def setUpClass(cls):
         cls.engine = docker.connect()
@@ -51,11 +54,6 @@ class Outside(unittest.TestCase):
         return ["docker", "run", *options, "--name", name or self.container, "--network", "none", "-v", f"{self.shared}:/shared",
                 IMAGE, *command]
 
-    def wrap(self, command, *options):
-        outcome = harness.run(command, self.folder, *options, env=self.engine.environment, timeout=harness.DEADLINE)
-        harness.validate(outcome.report())
-        return outcome
-
     def expect_crash(self, report):
         """The only crash of the report, which is that of our program in a container; returns it."""
         crash, = report["crashes"]
@@ -68,6 +66,13 @@ class Outside(unittest.TestCase):
     def start(self, *command):
         """A container of ours in the background; its id."""
         return self.engine.docker(*self.docker_run(*command, options=["--detach"])[1:]).stdout.strip()
+
+
+class Outside(InContainer):
+    def wrap(self, command, *options):
+        outcome = harness.run(command, self.folder, *options, env=self.engine.environment, timeout=harness.DEADLINE)
+        harness.validate(outcome.report())
+        return outcome
 
     def watch(self, *options):
         """The wrapper without a command, as soon as it watches."""
@@ -171,6 +176,125 @@ class Outside(unittest.TestCase):
                 self.assertEqual(process.returncode, harness.HARNESS_FAILED)
                 self.assertIn(words, process.stderr)
                 self.assertFalse((self.folder / "crashcrawler-out").exists())
+
+
+class AsOrdinaryUser(InContainer):
+    """The same for a user who is not root: what sudo and his groups allow, and what is said of the rest."""
+
+    SCRIPT = "echo words of its own; /shared/crash; exit 3"
+
+    def setUp(self):
+        super().setUp()
+        self.folder.chmod(0o777)
+        programs = self.folder / "programs"
+        programs.mkdir()
+        self.wrapper = harness.installed_copy(programs)
+        self.socket = ordinary_user.socket_of(self.engine)
+        self.user = ordinary_user.OrdinaryUser(socket=self.socket)
+        self.without_engine = ordinary_user.OrdinaryUser(socket=self.socket, may_use_engine=False)
+        self.without_sudo = ordinary_user.OrdinaryUser(rules=(), socket=self.socket)
+
+    def wrap(self, user, *words):
+        out = self.folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        outcome = harness.Outcome(user.run(self.wrapper, "--output-dir", out, *words, cwd=self.folder), out)
+        if (out / "report.json").exists():
+            harness.validate(outcome.report())
+            self.assertEqual(out.stat().st_uid, ordinary_user.uid())
+        return outcome
+
+    def expect_all(self, outcome):
+        self.expect_crash(outcome.report())
+        self.assertEqual((outcome.status, outcome.stdout), (3, "words of its own\n"), outcome)
+        self.assertEqual(outcome.report()["soft_errors"], [], outcome)
+
+    def refused(self, user, *words, said):
+        """Nothing is started, unless --best-effort says so; what is attached to is in `words`."""
+        command = ("sh", "-c", "echo words of its own; exit 3")
+        for words_and_command in ((*words, "--", *command), words):
+            outcome = self.wrap(user, *words_and_command)
+            self.assertEqual((outcome.status, outcome.stdout), (harness.HARNESS_FAILED, ""), outcome)
+            self.assertIn(said, outcome.stderr)
+            self.assertFalse((outcome.output_dir / "report.json").exists())
+        outcome = self.wrap(user, "--best-effort", *words, "--", *command)
+        self.assertEqual((outcome.status, outcome.stdout), (3, "words of its own\n"), outcome)
+        self.assertIn("nothing could be captured", outcome.stderr)
+        self.assertEqual(outcome.report()["crashes"], [])
+
+    # --- docker run ---
+
+    def test_docker_run(self):
+        self.expect_all(self.wrap(self.user, "--", *self.docker_run("sh", "-c", self.SCRIPT)))
+
+    def test_docker_run_without_sudo(self):
+        command = self.docker_run("sh", "-c", self.SCRIPT)
+        outcome = self.wrap(self.without_sudo, "--", *command)
+        self.assertEqual((outcome.status, outcome.stdout), (harness.HARNESS_FAILED, ""), outcome)
+        self.assertIn("sudo: a password is required", outcome.stderr)
+        outcome = self.wrap(self.without_sudo, "--best-effort", "--", *command)
+        self.assertEqual((outcome.status, outcome.stdout, outcome.report()["crashes"]), (3, "words of its own\n", []), outcome)
+        self.assertIn("crashes may have happened unseen", outcome.stderr)
+
+    def test_docker_run_where_the_engine_refuses(self):
+        """Its client says so, and there is no container of which anything could be missing."""
+        command = self.docker_run("sh", "-c", self.SCRIPT)
+        bare = self.without_engine.run(*command, cwd=self.folder)
+        self.assertIn("permission denied", bare.stderr)
+        outcome = self.wrap(self.without_engine, "--", *command)
+        self.assertEqual((outcome.status, outcome.stdout), (bare.returncode, bare.stdout), outcome)
+        self.assertTrue(outcome.stderr.startswith(bare.stderr), outcome)
+        error, = outcome.report()["soft_errors"]
+        self.assertRegex(error, f"user {ordinary_user.uid()} may not write to /run/docker.sock")
+
+    def test_docker_run_by_an_engine_at_another_place(self):
+        """That this one is root's nobody has told the probe."""
+        user = ordinary_user.OrdinaryUser(socket=self.socket, place="/run/elsewhere.sock")
+        outcome = self.wrap(user, "--", *self.docker_run("sh", "-c", self.SCRIPT))
+        self.assertEqual((outcome.status, outcome.stdout, outcome.report()["crashes"]), (3, "words of its own\n", []), outcome)
+        self.assertIn("the container is not watched", outcome.stderr)
+
+    # --- attached ---
+
+    def test_attached_while_a_command_runs(self):
+        container = self.start("sleep", "1000")
+        for attach in (f"--attach-container={self.container}", f"--attach-container={container[:12]}", f"--attach-cgroup=/docker/{container}"):
+            with self.subTest(attach):
+                self.expect_all(self.wrap(self.user, attach, "--", "docker", "exec", container, "sh", "-c", self.SCRIPT))
+
+    def test_attached_without_a_command(self):
+        for number, attach in enumerate(("--attach-container={}", "--attach-cgroup=/docker/{}")):
+            with self.subTest(attach):
+                name = f"{self.container}-{number}"
+                self.addCleanup(self.engine.docker, "rm", "--force", name, check=False)
+                container = self.engine.docker(*self.docker_run("sleep", "1000", options=["--detach"], name=name)[1:]).stdout.strip()
+                folder = self.folder / str(number)
+                folder.mkdir()
+                folder.chmod(0o777)
+                wrapper = harness.start_watching(self, folder, attach.format(container),
+                                                 program=[*self.user.prefix, str(self.wrapper)], env=self.user.environment)
+                self.engine.docker("exec", container, "/shared/crash", check=False)
+                self.engine.docker("kill", container)
+                _, said = wrapper.communicate(timeout=harness.DEADLINE)
+                report = json.loads((folder / "out" / "report.json").read_text())
+                self.expect_crash({**report, "crashes": [crash for crash in report["crashes"] if crash["process"]["name"] == "crash"]})
+                self.assertEqual(wrapper.returncode, harness.CRASH_BEHIND_SUCCESS, said)
+
+    def test_containers_that_are_not_his(self):
+        container = self.start("sleep", "1000")
+        said = f"does not belong to the user who asks (uid {ordinary_user.uid()}), and he may not use the container engine"
+        for attach in (f"--attach-container={container}", f"--attach-container={container[:12]}", f"--attach-cgroup=/docker/{container}"):
+            with self.subTest(attach):
+                self.refused(self.without_engine, attach, said=said)
+
+    def test_by_a_name_that_no_engine_tells_him(self):
+        self.start("sleep", "1000")
+        outcome = self.wrap(self.without_engine, f"--attach-container={self.container}", "--", "true")
+        self.assertEqual(outcome.status, harness.HARNESS_FAILED)
+        self.assertIn("permission denied", outcome.stderr)
+
+    def test_attached_without_sudo(self):
+        container = self.start("sleep", "1000")
+        self.refused(self.without_sudo, f"--attach-cgroup=/docker/{container}", said="sudo: a password is required")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import docker
 import harness
+import ordinary_user
 
 RACE, PORTABLE_CRASH = map(pathlib.Path, sys.argv[1:])
 CRASHCRAWLER = os.environ["CRASHCRAWLER_TEST_CRASHCRAWLER"]
@@ -23,7 +24,7 @@ CAME_BACK, DID_NOT, NOT_TRIED = 0, 1, 2
 TRIES = [(), *[("--repeat", "300")] * 4]
 
 
-class Repro(unittest.TestCase):
+class InContainer(unittest.TestCase):
     def setUp(self):
         self.engine = docker.connect()
         self.folder = self.enterContext(harness.TemporaryFolder())
@@ -33,18 +34,20 @@ class Repro(unittest.TestCase):
         names = self.engine.docker("ps", "--all", "--format", "{{.Names}}", "--filter", "name=crashcrawler-repro").stdout
         self.assertEqual(names, "")
 
-    def start(self, *options):
-        return subprocess.Popen([CRASHCRAWLER, "repro", "1", "--output-dir", self.folder / "out", *options], text=True,
-                                env=self.engine.environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def start(self, *options, program=(CRASHCRAWLER,), environment=None):
+        return subprocess.Popen([*program, "repro", "1", "--output-dir", self.folder / "out", *options], text=True,
+                                env=environment or self.engine.environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def repro(self, *options):
-        process = self.start(*options)
+    def repro(self, *options, **of_start):
+        process = self.start(*options, **of_start)
         said, complaints = process.communicate()
         return process.returncode, said, complaints
 
     def new_report(self, crash):
         return json.loads((self.folder / "out" / "repro" / crash["id"] / "report.json").read_text())
 
+
+class Repro(InContainer):
     def test_a_race_that_chaos_has_found_comes_back(self):
         program = shutil.copy(RACE, self.folder)
         outcome = harness.run([program], self.folder, "--until-crash", "--chaos", "--for", "240s")
@@ -137,6 +140,72 @@ class Repro(unittest.TestCase):
         said, complaints = process.communicate(timeout=harness.DEADLINE)
         self.assertEqual(process.returncode, NOT_TRIED, said + complaints)
         self.assert_no_container()
+
+
+class AsOrdinaryUser(InContainer):
+    def setUp(self):
+        super().setUp()
+        self.folder.chmod(0o777)
+        programs = self.folder / "programs"
+        programs.mkdir()
+        self.wrapper = harness.installed_copy(programs)
+        self.crashcrawler = shutil.copy(CRASHCRAWLER, programs)
+        shutil.copy(PORTABLE_CRASH, self.folder / "crash")
+        self.socket = ordinary_user.socket_of(self.engine)
+
+    def again(self, user, *options):
+        return self.repro(*options, program=(*user.prefix, self.crashcrawler), environment=user.environment)
+
+    def crash_of(self, user, *options):
+        """A shell that leaves a file behind crashes in the end; the folder to be left as it was before."""
+        command = ("sh", "-c", "id -u >> written; exec ./crash")
+        user.run(self.wrapper, "--output-dir", self.folder / "out", *options, "--", *command, cwd=self.folder)
+        crash, = json.loads((self.folder / "out" / "report.json").read_text())["crashes"]
+        return crash
+
+    def test_as_himself(self):
+        for collector, user in (("bpf", ordinary_user.OrdinaryUser(socket=self.socket)),
+                                ("ptrace", ordinary_user.OrdinaryUser(rules=(), socket=self.socket))):
+            with self.subTest(collector):
+                shutil.rmtree(self.folder / "out", ignore_errors=True)
+                (self.folder / "written").unlink(missing_ok=True)
+                crash = self.crash_of(user, f"--collector={collector}")
+                status, said, complaints = self.again(user, "--docker", docker.IMAGE)
+                self.assertEqual(status, CAME_BACK, said + complaints)
+                self.assertIn(f"in a container of the image {docker.IMAGE}", said)
+                self.assertIn("captured by ptrace(2)", said)
+                self.assertIn("came back in 1 of 1 attempt", said)
+                report = self.new_report(crash)
+                harness.validate(report)
+                self.assertEqual(report["crashes"][0]["signature"]["hash"], crash["signature"]["hash"])
+                self.assertEqual(report["crashes"][0]["process"]["uid"], ordinary_user.uid())
+                self.assertEqual((self.folder / "written").read_text(), f"{ordinary_user.uid()}\n" * 2)
+                others = [path for path in (self.folder / "out").rglob("*") if path.lstat().st_uid != ordinary_user.uid()]
+                self.assertEqual(others, [])
+
+    def test_with_chaos(self):
+        user = ordinary_user.OrdinaryUser(socket=self.socket)
+        crash = self.crash_of(user, "--until-crash", "--chaos")
+        status, said, complaints = self.again(user, "--docker", docker.IMAGE)
+        self.assertEqual(status, CAME_BACK, said + complaints)
+        self.assertEqual(self.new_report(crash)["crashes"][0]["chaos"]["seed"], crash["chaos"]["seed"])
+
+    def test_an_engine_that_he_may_not_reach(self):
+        user = ordinary_user.OrdinaryUser(socket=self.socket, may_use_engine=False)
+        self.crash_of(user)
+        status, said, complaints = self.again(user, "--docker", docker.IMAGE)
+        self.assertEqual((status, said), (NOT_TRIED, ""), complaints)
+        self.assertRegex(complaints, "^crashcrawler: docker reaches no engine: .*permission denied.*docker.sock")
+        self.assertEqual(len(complaints.splitlines()), 1, complaints)
+        self.assertEqual((self.folder / "written").read_text(), f"{ordinary_user.uid()}\n")
+
+    def test_an_engine_that_is_down(self):
+        user = ordinary_user.OrdinaryUser(rules=())
+        user.environment["DOCKER_HOST"] = f"unix://{self.folder}/nobody.sock"
+        self.crash_of(user)
+        status, said, complaints = self.again(user, "--docker", docker.IMAGE)
+        self.assertEqual((status, said), (NOT_TRIED, ""), complaints)
+        self.assertRegex(complaints, f"^crashcrawler: docker reaches no engine: .*{self.folder}/nobody.sock")
 
 
 harness.main()

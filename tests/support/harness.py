@@ -153,10 +153,10 @@ def run(command, folder, *options, **popen_arguments):
     return Outcome(subprocess.run(wrapped(command, output_dir, *options), **arguments), output_dir)
 
 
-def start_watching(test, folder, *options, **popen_arguments):
+def start_watching(test, folder, *options, program=(str(RUN),), **popen_arguments):
     """The wrapper without a command, as soon as it watches what `options` attach it to; the reports go to folder/out. `test`
-    ends it."""
-    arguments = [str(RUN), "-v", "--output-dir", str(folder / "out"), *options]
+    ends it. `program` starts it."""
+    arguments = [*program, "-v", "--output-dir", str(folder / "out"), *options]
     wrapper = subprocess.Popen(arguments, cwd=folder, stderr=subprocess.PIPE, text=True, **popen_arguments)
     test.addCleanup(wrapper.wait)
     test.addCleanup(wrapper.kill)
