@@ -6,6 +6,7 @@ container engine where only its command line matters. Real engines: tests/docker
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,13 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
+import ordinary_user
 
 PROGRAM = pathlib.Path(sys.argv[1])
 ID = "0123456789abcdef" * 4
 
 
-class Attach(unittest.TestCase):
+class WithCgroup(unittest.TestCase):
     def setUp(self):
         if os.geteuid() != 0:
             self.skipTest("only root can make a cgroup")
@@ -43,6 +45,19 @@ class Attach(unittest.TestCase):
                 return False
         return True
 
+    @staticmethod
+    def let(process):
+        process.communicate(b"go\n", timeout=harness.DEADLINE)
+
+    def end_of(self, wrapper):
+        _, said = wrapper.communicate(timeout=harness.DEADLINE)
+        process = subprocess.CompletedProcess([], wrapper.returncode, "", said)
+        outcome = harness.Outcome(process, self.folder / "out")
+        harness.validate(outcome.report())
+        return outcome
+
+
+class Attach(WithCgroup):
     def inside(self, cgroup, *command):
         """A process that is no descendant of the wrapper, in the cgroup before it begins `command`. It waits for end_of()."""
         script = 'echo $$ > "$0/cgroup.procs" && read go && exec "$@"'
@@ -53,20 +68,9 @@ class Attach(unittest.TestCase):
         harness.wait_until(lambda: str(process.pid) in (cgroup / "cgroup.procs").read_text().split(), "the process is in the cgroup")
         return process
 
-    @staticmethod
-    def let(process):
-        process.communicate(b"go\n", timeout=harness.DEADLINE)
-
     def watch(self, *options):
         """The wrapper without a command, as soon as it watches."""
         return harness.start_watching(self, self.folder, *options, env=self.environment)
-
-    def end_of(self, wrapper):
-        _, said = wrapper.communicate(timeout=harness.DEADLINE)
-        process = subprocess.CompletedProcess([], wrapper.returncode, "", said)
-        outcome = harness.Outcome(process, self.folder / "out")
-        harness.validate(outcome.report())
-        return outcome
 
     def expect_crash(self, outcome):
         crash, = outcome.report()["crashes"]
@@ -260,6 +264,109 @@ class Attach(unittest.TestCase):
     def test_the_end_of_a_pid_namespace_is_no_crash(self):
         outcome = harness.run(["unshare", "--pid", "--fork", "sh", "-c", "sleep 1000 & exit 3"], self.folder)
         self.assertEqual((outcome.status, outcome.report()["crashes"]), (3, []), outcome)
+
+
+class AsOrdinaryUser(WithCgroup):
+    """Who is not root, may use sudo and no engine, may look at what is his own."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder.chmod(0o777)
+        programs = self.folder / "programs"
+        programs.mkdir()
+        self.wrapper = harness.installed_copy(programs)
+        self.program = shutil.copy(PROGRAM, programs)
+        self.user = ordinary_user.OrdinaryUser()
+        self.cgroup = self.make_cgroup("attach-user")
+
+    def live_in(self, cgroup, *words, before=()):
+        """A process in the cgroup, which becomes somebody by `before` and starts `words` when it is let."""
+        script = 'echo $$ > "$0/cgroup.procs"; exec "$@"'
+        wait = ["sh", "-c", 'echo lives; read go; "$@"', "sh", *map(str, words)]
+        process = subprocess.Popen(["sh", "-ec", script, cgroup, *before, *wait], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stdin.close)
+        self.addCleanup(process.stdout.close)
+        if process.stdout.readline() != b"lives\n":
+            self.skipTest(f"this user may not do that: {before}")
+        return process
+
+    def watch_as_user(self, *options):
+        return harness.start_watching(self, self.folder, *options, program=[*self.user.prefix, str(self.wrapper)],
+                                      env=self.user.environment)
+
+    def functions(self, crash):
+        return [frame.get("function") for frame in harness.flatten(harness.crashed_thread(crash))][:3]
+
+    def test_what_is_his_own(self):
+        """As himself, and as root of a user namespace that he has made, which a rootless container is."""
+        for before in ((), ("unshare", "--user", "--map-root-user")):
+            with self.subTest(before):
+                process = self.live_in(self.cgroup, self.program, before=[*ordinary_user.BECOME, *before])
+                wrapper = self.watch_as_user(f"--attach-cgroup={self.cgroup}")
+                self.let(process)
+                outcome = self.end_of(wrapper)
+                crash, = outcome.report()["crashes"]
+                self.assertEqual(self.functions(crash), ["write_through_null", "save_score", "finish_game"])
+                self.assertEqual((crash["soft_errors"], outcome.report()["soft_errors"]), ([], []), outcome)
+                self.assertEqual(outcome.status, harness.CRASH_BEHIND_SUCCESS)
+                shutil.rmtree(outcome.output_dir)
+
+    def test_what_is_his_own_beside_a_command(self):
+        process = self.live_in(self.cgroup, self.program, before=ordinary_user.BECOME)
+        script = "echo words of its own; read line; exit 3"
+        command = [*self.user.prefix, self.wrapper, "--output-dir", self.folder / "out", f"--attach-cgroup={self.cgroup}", "--", "sh", "-c", script]
+        run = subprocess.Popen(list(map(str, command)), cwd=self.folder, env=self.user.environment, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout.readline(), "words of its own\n")
+        self.let(process)
+        _, stderr = run.communicate("\n", timeout=harness.DEADLINE)
+        outcome = harness.Outcome(subprocess.CompletedProcess([], run.returncode, "", stderr), self.folder / "out")
+        harness.validate(outcome.report())
+        crash, = outcome.report()["crashes"]
+        self.assertEqual((self.functions(crash)[0], outcome.status), ("write_through_null", 3), outcome)
+
+    def test_of_what_others_bring_there_he_sees_no_memory(self):
+        own = self.live_in(self.cgroup, "true", before=ordinary_user.BECOME)
+        wrapper = self.watch_as_user(f"--attach-cgroup={self.cgroup}", "--record", str(self.folder / "recording"))
+        secret = self.folder / "secret"
+        secret.write_text("a secret of root")
+        self.let(self.live_in(self.cgroup, "sh", "-c", f"exec {self.program} \"$(cat {secret})\""))
+        self.let(own)
+        outcome = self.end_of(wrapper)
+        crash, = outcome.report()["crashes"]
+        self.assertRegex(" ".join(crash["soft_errors"]), "withheld: the process ran with other credentials")
+        self.assertNotIn("command_args", crash["process"])
+        self.assertEqual(harness.crashed_thread(crash)["frame_count"], 1)
+        self.assertFalse(b"a secret of root" in (self.folder / "recording").read_bytes())
+
+    def test_what_is_of_others(self):
+        self.live_in(self.cgroup, "true", before=ordinary_user.BECOME)
+        self.live_in(self.cgroup, "true")
+        said = f"does not belong to the user who asks (uid {ordinary_user.uid()})"
+        command = ("--", "sh", "-c", "echo words of its own; exit 3")
+        words = (self.wrapper, "--output-dir", self.folder / "out", f"--attach-cgroup={self.cgroup}")
+        for more in ((), command):
+            process = self.user.run(*words, *more, cwd=self.folder)
+            self.assertEqual((process.returncode, process.stdout), (harness.HARNESS_FAILED, ""), process.stderr)
+            self.assertIn(said, process.stderr)
+            self.assertIn("ask as root (sudo)", process.stderr)
+        process = self.user.run(*words, "--best-effort", *command, cwd=self.folder)
+        self.assertEqual((process.returncode, process.stdout), (3, "words of its own\n"), process.stderr)
+        self.assertIn(said, process.stderr)
+        process = self.user.run("sudo", "-n", *words, *command, cwd=self.folder)
+        self.assertEqual((process.returncode, process.stdout, process.stderr), (3, "words of its own\n", ""))
+
+    def test_without_sudo(self):
+        self.live_in(self.cgroup, "true", before=ordinary_user.BECOME)
+        user = ordinary_user.OrdinaryUser(rules=())
+        words = (self.wrapper, "--output-dir", self.folder / "out", f"--attach-cgroup={self.cgroup}")
+        for more in ((), ("--", "echo", "words of its own")):
+            process = user.run(*words, *more, cwd=self.folder)
+            self.assertEqual((process.returncode, process.stdout), (harness.HARNESS_FAILED, ""), process.stderr)
+            self.assertIn("sudo: a password is required", process.stderr)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import harness
 
 NAME = "nobody"
 SOCKET = "/run/docker.sock"
+BECOME = ("setpriv", "--reuid", NAME, "--regid", "nogroup", "--clear-groups")
 SUDO_WITHOUT_PASSWORD = f"{NAME} ALL=(ALL) NOPASSWD: ALL"
 
 
@@ -44,16 +45,15 @@ class OrdinaryUser:
         lines = ["mount -t tmpfs -o mode=755 none /etc/sudoers.d"]
         if rules:
             lines += [f"printf '%s\\n' {shlex.join(rules)} > /etc/sudoers.d/test", "chmod 440 /etc/sudoers.d/test"]
-        groups = "--clear-groups"
+        become = BECOME
         self.environment = {**os.environ, "LC_ALL": "C", "HOME": "/nonexistent"}
         if socket:  # it may lie in /run itself
             lines += [f"exec 3< {shlex.quote(str(socket.parent))}", "mount -t tmpfs -o mode=755 none /run", f"touch {place}",
                       f"mount --bind /proc/self/fd/3/{shlex.quote(socket.name)} {place}", "exec 3<&-"]
             self.environment["DOCKER_HOST"] = f"unix://{place}"
             if may_use_engine:
-                groups = f"--groups={socket.stat().st_gid}"
-        self.prefix = ["unshare", "--mount", "sh", "-ec", "; ".join([*lines, 'exec "$@"']), "sh",
-                       "setpriv", "--reuid", NAME, "--regid", "nogroup", groups]
+                become = (*BECOME[:-1], f"--groups={socket.stat().st_gid}")
+        self.prefix = ["unshare", "--mount", "sh", "-ec", "; ".join([*lines, 'exec "$@"']), "sh", *become]
 
     def run(self, *command, **popen_arguments):
         arguments = {"env": self.environment, "capture_output": True, "text": True, "timeout": harness.DEADLINE, **popen_arguments}
