@@ -226,6 +226,15 @@ class AsOrdinaryUser(InContainer):
     def test_docker_run(self):
         self.expect_all(self.wrap(self.user, "--", *self.docker_run("sh", "-c", self.SCRIPT)))
 
+    def test_docker_run_under_sudo(self):
+        """root begins, and the command runs as him, with the groups that he has."""
+        out = self.folder / "out"
+        process = self.user.run("sudo", "-n", f"DOCKER_HOST={self.user.environment['DOCKER_HOST']}", self.wrapper, "--output-dir", out, "--",
+                                *self.docker_run("sh", "-c", self.SCRIPT), cwd=self.folder)
+        outcome = harness.Outcome(process, out)
+        self.expect_all(outcome)
+        self.assertEqual(out.stat().st_uid, ordinary_user.uid())
+
     def test_docker_run_without_sudo(self):
         command = self.docker_run("sh", "-c", self.SCRIPT)
         outcome = self.wrap(self.without_sudo, "--", *command)
@@ -252,6 +261,15 @@ class AsOrdinaryUser(InContainer):
         outcome = self.wrap(user, "--", *self.docker_run("sh", "-c", self.SCRIPT))
         self.assertEqual((outcome.status, outcome.stdout, outcome.report()["crashes"]), (3, "words of its own\n", []), outcome)
         self.assertIn("the container is not watched", outcome.stderr)
+
+    def test_a_container_that_does_not_end_in_time(self):
+        """ptrace(2) is not for him there, and that is said."""
+        outcome = self.wrap(self.user, "--timeout=3s", "--grace=100ms", "--linger=100ms", "--", *self.docker_run("sleep", "1000"))
+        self.assertEqual(outcome.status, 124, outcome)
+        report = outcome.report()
+        self.assertRegex(" ".join(report["soft_errors"]), r"process \d+ \(sleep\) could not be looked at.* goes on")
+        self.assertIn("sleep", [process["name"] for process in report["run"]["leftover_processes"]])
+        self.assertEqual([crash["process"]["name"] for crash in report["crashes"]], ["docker"])
 
     # --- attached ---
 

@@ -204,6 +204,7 @@ class Attach(WithCgroup):
     def test_containers_that_cannot_be_told(self):
         for script, container, said in (
                 ("exit 1", "name", "neither docker nor podman reaches an engine"),
+                ("echo not to be reached >&2; exit 1", "name", "reaches an engine; docker: not to be reached; without an engine"),
                 ("exit 1", ID[:11], "at least 12 digits"),
                 ("exit 1", ID, "no cgroup has this id"),
                 ("case $2 in ls) exit 0;; esac; exit 1", "name", "docker told of none; podman reaches no engine"),
@@ -240,6 +241,13 @@ class Attach(WithCgroup):
         outcome = harness.run(["docker", "run", "image"], self.folder, env=self.environment)
         self.assertEqual(outcome.status, 0, outcome)
         self.assertRegex(" ".join(outcome.report()["soft_errors"]), "its id has not been written")
+
+    def test_a_client_that_has_no_container_made(self):
+        for status in (125, 126, 127):
+            with self.subTest(status):
+                self.stand_in(f"exit {status}")
+                outcome = harness.run(["docker", "run", "image"], self.folder, env=self.environment)
+                self.assertEqual((outcome.status, outcome.report()["soft_errors"]), (status, []), outcome)
 
     def test_the_container_is_watched_before_anybody_knows_that_it_is_ours(self):
         container, other = self.mount / f"docker-{ID}.scope", self.mount / f"docker-{ID[::-1]}.scope"

@@ -52,7 +52,9 @@ class OrdinaryUser:
                       f"mount --bind /proc/self/fd/3/{shlex.quote(socket.name)} {place}", "exec 3<&-"]
             self.environment["DOCKER_HOST"] = f"unix://{place}"
             if may_use_engine:
-                become = (*BECOME[:-1], f"--groups={socket.stat().st_gid}")
+                group = socket.stat().st_gid  # also for whom sudo makes him again
+                lines += [f"{{ cat /etc/group; echo users-of-engine:x:{group}:{NAME}; }} > /run/group", "mount --bind /run/group /etc/group"]
+                become = (*BECOME[:-1], f"--groups={group}")
         self.prefix = ["unshare", "--mount", "sh", "-ec", "; ".join([*lines, 'exec "$@"']), "sh", *become]
 
     def run(self, *command, **popen_arguments):
