@@ -216,9 +216,10 @@ Tracer::Process& Tracer::enter(pid_t pid, const Process* parent) {
   Process process;
   process.program = std::make_shared<Program>();
   process.program->key = {static_cast<uint32_t>(pid), 0, boot_time_ns()};
-  const bool begins_the_chain =
-      parent == nullptr || static_cast<pid_t>(parent->program->key.tgid) == before_exec_;
-  if (!begins_the_chain) {
+  const bool is_attempt =
+      parent != nullptr && static_cast<pid_t>(parent->program->key.tgid) == before_exec_;
+  serves_attempts_ = serves_attempts_ || is_attempt;
+  if (parent != nullptr && !is_attempt) {
     process.program->name = parent->program->name;
     process.program->command = parent->program->command;
     process.ancestors.push_back(parent->program);

@@ -143,8 +143,8 @@ class Tracer {
   StackSizes sizes_;
   TracerVoice voice_;
   bool has_bpf_;
-  pid_t before_exec_ =
-      0;  // the held process, which as the server of many attempts never comes to one
+  pid_t before_exec_ = 0;         // the held process until it begins the command
+  bool serves_attempts_ = false;  // it has forked before that: it is the server of many attempts
   std::map<pid_t, Thread> threads_;
   std::map<pid_t, Process> processes_;
   std::set<pid_t> dying_;  // those of them of which a thread is held at its exit

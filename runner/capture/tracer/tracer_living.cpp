@@ -64,7 +64,7 @@ std::vector<std::string> Tracer::look(const std::function<void(Clock::time_point
   const std::vector<pid_t> tree = living();
   for (const pid_t pid : children_first(tree)) {
     const Clock::time_point now = Clock::now();
-    if (pid == before_exec_) {
+    if (pid == before_exec_ && serves_attempts_) {
       continue;
     }
     if (now >= end) {
