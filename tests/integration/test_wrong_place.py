@@ -9,7 +9,6 @@ What `crashcrawler doctor` says of such places: test_doctor.py. Containers: test
 import json
 import os
 import pathlib
-import shlex
 import shutil
 import signal
 import subprocess
@@ -19,11 +18,11 @@ import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import harness
+import ordinary_user
 
 PROGRAM = pathlib.Path(sys.argv[1])
 KILLED = 128 + signal.SIGSEGV
-USER = "nobody"
-AS_USER = ["setpriv", "--reuid", USER, "--regid", "nogroup", "--clear-groups"]
+USER, AS_USER = ordinary_user.NAME, ordinary_user.BECOME
 MESSAGE_LINES = 3
 
 
@@ -85,20 +84,16 @@ class NoPrivilege(Place):
         self.home.chmod(0o777)
         self.out = self.home / "out"
 
-    def with_rules(self, *lines, also=""):
+    def with_rules(self, *lines, also=()):
         """An ordinary user for whom these are the only rules of sudo."""
-        if not shutil.which("sudo"):
-            self.skipTest("sudo is not installed")
-        write = " ".join(map(shlex.quote, lines))
-        rules = f"; printf '%s\\n' {write} > /etc/sudoers.d/test; chmod 440 /etc/sudoers.d/test" if lines else ""
-        return self.in_mount_namespace(f"mount -t tmpfs -o mode=755 none /etc/sudoers.d{rules}{also}", *AS_USER)
+        return ordinary_user.OrdinaryUser(rules=lines, also=also).prefix
 
     def test_no_sudo(self):
         path = self.folder / "path"
         path.mkdir()
         (path / "sh").symlink_to(shutil.which("sh"))
         there = {"env": {**os.environ, "PATH": str(path)}}
-        prefix = [shutil.which("setpriv"), *AS_USER[1:]]
+        prefix = [shutil.which(AS_USER[0]), *AS_USER[1:]]
         self.refused(prefix, "sudo", collector="bpf", **there)
         self.captured(prefix, "ptrace", "sudo", command=(self.victim,), **there)
 
@@ -131,7 +126,7 @@ class NoPrivilege(Place):
 
     def test_processes_are_hidden(self):
         """The wrapper sees those of its own user, and root's probe sees all."""
-        prefix = self.with_rules(f"{USER} ALL=(ALL) NOPASSWD: ALL", also="; mount -t proc -o hidepid=2 proc /proc")
+        prefix = self.with_rules(f"{USER} ALL=(ALL) NOPASSWD: ALL", also=["mount -t proc -o hidepid=2 proc /proc"])
         report = self.captured(prefix, "bpf", collector="bpf", command=(self.victim,))
         functions = [frame.get("function") for frame in harness.crashed_thread(report["crashes"][0])["frames"]]
         self.assertEqual(functions[:4], ["write_through_null", "save_score", "finish_game", "main"])

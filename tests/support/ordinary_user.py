@@ -35,9 +35,9 @@ def socket_of(engine):
 
 class OrdinaryUser:
     """`rules`: of sudo; without any it asks for a password. `socket`: of an engine; it lies at `place` there, and nothing else in /run.
-    `may_use_engine`: he is in the group of the socket."""
+    `may_use_engine`: he is in the group of the socket. `also`: more that root does there before."""
 
-    def __init__(self, rules=(SUDO_WITHOUT_PASSWORD,), socket=None, place=SOCKET, may_use_engine=True):
+    def __init__(self, rules=(SUDO_WITHOUT_PASSWORD,), socket=None, place=SOCKET, may_use_engine=True, also=()):
         if harness.privilege() != []:
             raise unittest.SkipTest("needs root to become an ordinary user")
         if not shutil.which("sudo"):
@@ -55,7 +55,7 @@ class OrdinaryUser:
                 group = socket.stat().st_gid  # also for whom sudo makes him again
                 lines += [f"{{ cat /etc/group; echo users-of-engine:x:{group}:{NAME}; }} > /run/group", "mount --bind /run/group /etc/group"]
                 become = (*BECOME[:-1], f"--groups={group}")
-        self.prefix = ["unshare", "--mount", "sh", "-ec", "; ".join([*lines, 'exec "$@"']), "sh", *become]
+        self.prefix = ["unshare", "--mount", "sh", "-ec", "; ".join([*lines, *also, 'exec "$@"']), "sh", *become]
 
     def run(self, *command, **popen_arguments):
         arguments = {"env": self.environment, "capture_output": True, "text": True, "timeout": harness.DEADLINE, **popen_arguments}
