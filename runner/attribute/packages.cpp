@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "runner/attribute/apk_database.h"
 #include "runner/attribute/dpkg_packages.h"
@@ -22,6 +23,7 @@ namespace {
 struct MappedFile {
   const RootDirectory* root = nullptr;  // null: not known
   std::string path;                     // in there
+  const RootDirectory* ours = nullptr;  // where the same file lies at this path, too
   Package package;
   std::vector<ModuleVersion> versions;
   std::vector<Module*> modules;
@@ -60,7 +62,7 @@ std::vector<MappedFile> distinct_files(std::vector<CrashReport>& crashes,
           Identity{root, path, module.build_id, module.deleted, module.changed_on_disk},
           files.size());
       if (is_new) {
-        files.push_back({root, path, {}, {}, {}});
+        files.push_back({root, path, file != nullptr ? file->ours.get() : nullptr, {}, {}, {}});
       }
       files[known->second].modules.push_back(&module);
     }
@@ -121,6 +123,48 @@ void ask_databases(RootFiles& root, const std::vector<MappedFile*>& files,
   }
 }
 
+// Where the files of a process lie that had another root than we is known by that root. If it was gone, and they were found in
+// several places, nobody knows what its package databases said.
+bool is_root_missing(const CrashReport& crash, const PinnedFiles& pinned) {
+  std::set<const RootDirectory*> roots;
+  bool is_gone = false;
+  for (const Module& module : crash.backtrace.modules) {
+    if (const PinnedFile* file = is_file(module) ? file_of(module, crash.raw, pinned) : nullptr) {
+      roots.insert(file->root.get());
+      is_gone = is_gone || file->root_is_gone;
+    }
+  }
+  return is_gone && (roots.size() > 1 || roots.contains(nullptr));
+}
+
+void note_missing_roots(std::vector<CrashReport>& crashes, const PinnedFiles& pinned) {
+  for (CrashReport& crash : crashes) {
+    if (is_root_missing(crash, pinned)) {
+      crash.backtrace.soft_errors.push_back(
+          "its root directory was gone before it could be opened: packages and versions are known "
+          "only of files that were "
+          "found elsewhere, too");
+    }
+  }
+}
+
+// The files of each root: ours comes last, with those that were found nowhere else.
+std::vector<std::pair<const RootDirectory*, std::vector<MappedFile*>>> by_root(
+    std::vector<MappedFile>& files) {
+  std::map<const RootDirectory*, std::vector<MappedFile*>> files_of_root;
+  for (MappedFile& file : files) {
+    files_of_root[file.root].push_back(&file);
+    if (file.ours != nullptr && file.ours != file.root) {
+      files_of_root[file.ours].push_back(&file);
+    }
+  }
+  std::vector<std::pair<const RootDirectory*, std::vector<MappedFile*>>> sorted(
+      files_of_root.begin(), files_of_root.end());
+  std::ranges::stable_partition(
+      sorted, [](const auto& entry) { return entry.first == nullptr || !entry.first->is_ours; });
+  return sorted;
+}
+
 }  // namespace
 
 std::vector<std::string> attribute_modules(std::vector<CrashReport>& crashes,
@@ -129,35 +173,37 @@ std::vector<std::string> attribute_modules(std::vector<CrashReport>& crashes,
   std::vector<MappedFile> files = distinct_files(crashes, pinned);
   ask_notes(files, problems);
 
-  std::map<const RootDirectory*, std::vector<MappedFile*>> files_of_root;
-  for (MappedFile& file : files) {
-    files_of_root[file.root].push_back(&file);
+  std::map<const RootDirectory*, std::unique_ptr<RootFiles>> roots;
+  for (const auto& [directory, files_there] : by_root(files)) {
+    if (directory == nullptr) {
+      continue;
+    }
+    if (is_gone(*directory)) {
+      problems.push_back("packages of the files in " + directory->name +
+                         " are not known: that root directory was gone when the run had ended");
+    }
+    std::unique_ptr<RootFiles>& root = roots[directory];
+    root = std::make_unique<RootFiles>(directory->fd.get(), directory->name);
+    ask_databases(*root, files_there, problems);
   }
+
   VersionFinder versions;
-  for (const auto& [directory, files_there] : files_of_root) {
-    std::unique_ptr<RootFiles> root;
-    if (directory != nullptr) {
-      if (is_gone(*directory)) {
-        problems.push_back("packages of the files in " + directory->name +
-                           " are not known: that root directory was gone when the run had ended");
-      }
-      root = std::make_unique<RootFiles>(directory->fd.get(), directory->name);
-      ask_databases(*root, files_there, problems);
+  for (MappedFile& file : files) {
+    const Package& package = file.package;
+    if (package.name.empty()) {
+      const auto root = roots.find(file.root);
+      file.versions =
+          versions.find(file.module(), root == roots.end() ? nullptr : root->second.get(),
+                        file.path, file.root != nullptr && file.root->is_ours);
+    } else if (!package.version.empty()) {
+      file.versions = {{package.version, package.type, package.source}};
     }
-    for (MappedFile* file : files_there) {
-      const Package& package = file->package;
-      if (package.name.empty()) {
-        file->versions = versions.find(file->module(), root.get(), file->path,
-                                       directory != nullptr && directory->is_ours);
-      } else if (!package.version.empty()) {
-        file->versions = {{package.version, package.type, package.source}};
-      }
-      for (Module* module : file->modules) {
-        module->package = file->package;
-        module->versions = file->versions;
-      }
+    for (Module* module : file.modules) {
+      module->package = package;
+      module->versions = file.versions;
     }
   }
+  note_missing_roots(crashes, pinned);
   return problems;
 }
 

@@ -5,7 +5,8 @@
 // process in another mount namespace these are tried, until one is the file:
 //
 //  1. its path, through the root directory that the probe has opened for us, which it does for containers outside of the
-//     command's tree; else that of a process that still lives in its namespace; where nobody does, through our own root;
+//     command's tree; else its own, if it still has one; else that of a process that lives in its namespace; where nobody
+//     does, through our own root;
 //  2. its place in its file system, through every mount of ours that shows this part of it. What such a process runs
 //     was mostly bind-mounted from where we see it too, and a container's layers are folders of the host;
 //  3. if we live on an overlayfs ourselves, the folders of its layers are out of sight, but what is below them is not:
@@ -18,7 +19,11 @@
 // happens within one tick of the kernel, the grain of file times.
 //
 // Root directories are opened together with the files: whose package a file is, is asked in the root that the process
-// had, at the end of the run, when a container may be gone.
+// had, at the end of the run, when a container may be gone. In one namespace processes may have several roots (chroot(2)),
+// so that of another is taken only if a file of ours lies in it at its path. Where none is left, which happens to
+// the last process of a namespace in the command's tree, as soon as it is dead, that is noted. Nothing can be held before:
+// while somebody has the root open its file systems stay mounted, and a test that unmounts or detaches what is below them
+// would fail because of us; and in its last moments a process waits for nobody.
 #include "runner/capture/pin_files.h"
 
 #include <fcntl.h>
@@ -43,6 +48,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "runner/base/file.h"
 #include "runner/base/mount_info.h"
@@ -62,37 +68,40 @@ uint64_t mount_namespace_of(const std::string& process) {
   return ::stat(("/proc/" + process + "/ns/mnt").c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
-// The root directory of a process that lives in the mount namespace, its relatives first. Invalid: nobody does, or none
-// whose root we may open.
-UniqueFd root_in_namespace(const RawCrash& crash) {
-  const auto root_of = [&](const std::string& process) {
-    UniqueFd root;
-    if (mount_namespace_of(process) == crash.mount_namespace) {
-      root = UniqueFd(
-          ::open(("/proc/" + process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    }
-    return root;
-  };
-  std::vector<std::string> relatives{std::to_string(crash.parent_pid)};
-  for (const Ancestor& ancestor : crash.ancestors) {
-    relatives.push_back(std::to_string(ancestor.pid));
+// The root directory of a process, if it is in the mount namespace still. Invalid: it is not, or not ours to open.
+UniqueFd root_in_namespace(uint32_t mount_namespace, const std::string& process) {
+  UniqueFd root;
+  if (mount_namespace_of(process) == mount_namespace) {
+    root =
+        UniqueFd(::open(("/proc/" + process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
-  for (const std::string& relative : relatives) {
-    if (UniqueFd root = root_of(relative)) {
-      return root;
-    }
+  return root;
+}
+
+// All processes there are, those that may well be in the mount namespace of `crash` first.
+std::vector<std::string> relatives_first(const RawCrash& crash) {
+  std::vector<std::string> pids{std::to_string(crash.parent_pid)};
+  for (const Ancestor& ancestor : crash.ancestors) {
+    pids.push_back(std::to_string(ancestor.pid));
   }
   std::error_code error;
   for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename();
     if (std::isdigit(static_cast<unsigned char>(name.front())) != 0) {
-      if (UniqueFd root = root_of(name)) {
-        return root;
-      }
+      pids.push_back(name);
     }
   }
-  return {};
+  return pids;
+}
+
+// Two directories with the same one show the same files.
+using DirectoryPlace = std::tuple<uint32_t, uint32_t, uint64_t, uint64_t>;
+
+DirectoryPlace place_of_directory(int fd) {
+  struct statx status {};
+  ::statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &status);
+  return {status.stx_dev_major, status.stx_dev_minor, status.stx_ino, status.stx_mnt_id};
 }
 
 UniqueFd open_below(const UniqueFd& root, const std::string& path) {
@@ -196,9 +205,7 @@ class Opener {
 
   PinnedFile open(const Mapping& mapping) {
     if (!same_namespace_ && !looked_) {
-      const auto opened = roots_.find(crash_.mount_namespace);
-      root_ = opened == roots_.end() ? root_in_namespace(crash_)
-                                     : UniqueFd(::fcntl(opened->second.get(), F_DUPFD_CLOEXEC, 0));
+      root_ = find_root();
       looked_ = true;
     }
     PinnedFile pinned =
@@ -210,6 +217,7 @@ class Opener {
           const std::optional<std::string> root = without_tail(path, mapping.path);
           found.root = root_at(root.value_or("/"));
           found.path_in_root = root ? mapping.path : path;
+          found.root_is_gone = !root_;
           return found;
         }
       }
@@ -221,18 +229,60 @@ class Opener {
   bool sees_same_files() const { return same_namespace_; }
 
  private:
+  // Of the namespace of the crash, so that its paths mean something there. Invalid: there is none any more.
+  UniqueFd find_root() const {
+    if (const auto opened = roots_.find(crash_.mount_namespace);
+        opened != roots_.end() && shows_a_file(opened->second)) {
+      return UniqueFd(::fcntl(opened->second.get(), F_DUPFD_CLOEXEC, 0));
+    }
+    UniqueFd own = root_in_namespace(crash_.mount_namespace, std::to_string(crash_.pid));
+    if (own && shows_a_file(own)) {
+      return own;
+    }
+    std::set<DirectoryPlace> seen;
+    for (const std::string& process : relatives_first(crash_)) {
+      UniqueFd root = root_in_namespace(crash_.mount_namespace, process);
+      if (root && seen.insert(place_of_directory(root.get())).second && shows_a_file(root)) {
+        return root;
+      }
+    }
+    return own;
+  }
+
+  // Whether a mapped file lies at its path below `root`.
+  bool shows_a_file(const UniqueFd& root) const {
+    return std::ranges::any_of(crash_.mappings, [&](const Mapping& mapping) {
+      return mapping.executable && !mapping.path.empty() &&
+             accept_mapped(open_below(root, mapping.path), mapping, true).fd;
+    });
+  }
+
   void name_in_root(const Mapping& mapping, PinnedFile& pinned) {
     pinned.path_in_root = mapping.path;
     if (!same_namespace_ && root_) {
       pinned.root = share(UniqueFd(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)),
                           "mnt:[" + std::to_string(crash_.mount_namespace) + "]");
+      if (pinned.fd && accept_mapped(open_below({}, mapping.path), mapping, true).fd) {
+        pinned.ours = our_root();
+      }
     } else if (same_namespace_ && crash_.root_directory.size() > 1 &&
                mapping.path.starts_with(crash_.root_directory + "/")) {
       pinned.root = root_at(crash_.root_directory);
       pinned.path_in_root = mapping.path.substr(crash_.root_directory.size());
+      pinned.root_is_gone = !pinned.root;
     } else if (same_namespace_ || pinned.fd) {
       pinned.root = root_at("/");
+      pinned.root_is_gone = !same_namespace_;
+    } else {
+      pinned.root_is_gone = true;
     }
+  }
+
+  std::shared_ptr<const RootDirectory> our_root() {
+    if (!our_root_) {
+      our_root_ = root_at("/");
+    }
+    return our_root_;
   }
 
   std::shared_ptr<const RootDirectory> root_at(const std::string& path) {
@@ -254,8 +304,10 @@ class Opener {
       return last_root_;
     }
     for (const auto& [key, file] : known_) {
-      if (file.root != last_root_ && is_same(file.root)) {
-        return last_root_ = file.root;
+      for (const std::shared_ptr<const RootDirectory>& known : {file.root, file.ours}) {
+        if (known != last_root_ && is_same(known)) {
+          return last_root_ = known;
+        }
       }
     }
     auto root = std::make_shared<RootDirectory>();
@@ -302,7 +354,7 @@ class Opener {
   bool looked_ = false;
   UniqueFd root_;  // of somebody who lives in its namespace; invalid: nobody does
   std::vector<Mount> mounts_;
-  std::shared_ptr<const RootDirectory> last_root_;
+  std::shared_ptr<const RootDirectory> last_root_, our_root_;
 };
 
 // A copy stays what it was; whether the file is still the same is asked of what lies at its path.
@@ -375,7 +427,7 @@ void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mo
       continue;
     }
     auto pinned = newest(files, key);
-    if (pinned == files.end()) {
+    if (pinned == files.end() || pinned->second.root_is_gone) {
       PinnedFile file = opener.open(mapping);
       struct stat status {};
       FileKey now = key;
@@ -391,7 +443,9 @@ void pin_files(RawCrash& crash, PinnedFiles& files, const std::set<uint64_t>& mo
       } else if (file.fd && !is_on_one_of(mounts_before, file.fd.get())) {
         keep_as_copy(file, static_cast<uint64_t>(status.st_size), files);
       }
-      pinned = files.insert_or_assign(now, std::move(file)).first;
+      if (pinned == files.end() || (!file.root_is_gone && (file.fd || !pinned->second.fd))) {
+        pinned = files.insert_or_assign(now, std::move(file)).first;
+      }
     }
     modified[key] = pinned->first.modified_ns;
   }

@@ -46,6 +46,9 @@ struct PinnedFile {
   // Where the file had its name, for whoever asks who put it there; null: not known.
   std::shared_ptr<const RootDirectory> root;
   std::string path_in_root;
+  bool root_is_gone = false;  // that of its process; `root` is where the same file lies, too
+  std::shared_ptr<const RootDirectory>
+      ours;  // of another root: ours, if the same file has the same path there; else null
 
   uint64_t copied = 0;  // bytes, when `fd` is a copy in memory
 };

@@ -18,6 +18,7 @@ import harness
 SOURCES = harness.SOURCE / "tests" / "integration" / "packages"
 FLAGS = ["-g", "-O1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]
 LIBRARY = "libshelf.so.1.4"
+GONE = "root directory was gone"  # with a process that nothing holds, as ptrace(2) does, it may be
 
 
 def call(*command, **arguments):
@@ -267,8 +268,8 @@ class OtherRoots(OneRun):
         return {path: ("alpm", owner, "2:1.4-3", "x86_64", f"/var/lib/pacman/local/{owner}-2:1.4-3/desc")
                 for path, owner in owners.items()}
 
-    def install_like_apk(self):
-        owners = self.make_tree("usr/lib")
+    def install_like_apk(self, libraries="usr/lib"):
+        owners = self.make_tree(libraries)
         shutil.copytree(self.files, self.root, dirs_exist_ok=True)
         paragraphs = []
         for package in sorted(set(owners.values())):
@@ -315,6 +316,40 @@ class OtherRoots(OneRun):
     def test_a_mount_namespace_in_which_nobody_lives_any_more(self):
         expected = self.install_like_apk()
         self.check(expected, ["unshare", "--mount", f"--root={self.root}", "/usr/bin/use_shelf"], str(self.root))
+
+    def test_a_root_inside_of_a_mount_namespace_in_which_others_have_ours(self):
+        """The shell that waits sees other files at the paths of the program. Their packages are not those of what has crashed."""
+        expected = self.install_like_apk("usr/lib/x86_64-linux-gnu")
+        inside = self.folder / "inside"
+        inside.mkdir()
+        crash = self.crash(["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none {inside}; cp -r {self.root}/. {inside}; "
+                            f"chroot {inside} /usr/bin/use_shelf; exit $?"])
+        modules = {module["filename"].lstrip("/"): module for module in crash["modules"] if module["filename"].startswith("/")}
+        self.assertEqual(set(modules), set(expected))
+        gone = [error for error in crash["soft_errors"] if GONE in error]
+        for path, module in modules.items():
+            self.assertFalse(module["changed_on_disk"] or module["deleted"], path)
+            if gone:
+                self.assertNotIn("package", module)
+            else:
+                self.assertEqual(tuple(module["package"][key] for key in ("type", "name", "version")), expected[path][:3])
+        self.assertLessEqual(len(gone), 0 if harness.COLLECTOR == "ptrace" else 1)
+
+    def test_what_is_the_same_file_in_our_root_is_asked_there(self):
+        """Its own root has no database. Whether that was gone before anybody could look is chance, and makes no difference."""
+        require(self, "dpkg")
+        program, root = self.folder / "program", self.folder / "root"
+        root.mkdir()
+        call("cc", *FLAGS, SOURCES / "use_shelf.c", SOURCES / "shelf.c", "-o", program)
+        mounts = "; ".join(f"mkdir {root}/{name}; mount --bind /{name} {root}/{name}" for name in ("usr", "lib", "lib64"))
+        crash = self.crash(["unshare", "--mount", "sh", "-ec", f"mount -t tmpfs none {root}; {mounts}; cp {program} {root}; "
+                            f"exec chroot {root} /program"])
+        library = self.module(crash, "libc.so.6")
+        name, version, _ = DpkgOfThisMachine.owner(self, library["filename"])
+        self.assertEqual([library.get("package", {}).get(key) for key in ("type", "name", "version")], ["deb", name, version])
+        self.assertNotIn("package", self.module(crash, "program"))
+        gone = [error for error in crash["soft_errors"] if GONE in error]
+        self.assertLessEqual(len(gone), 0 if harness.COLLECTOR == "ptrace" else 1)
 
     def test_a_container_that_lives(self):
         require(self, "bwrap")

@@ -14,10 +14,18 @@
 namespace crashcrawler {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+
+std::shared_ptr<RootDirectory> open_root(const std::string& path) {
+  auto root = std::make_shared<RootDirectory>();
+  root->fd.reset(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  root->name = path;
+  return root;
+}
 
 class Packages : public ::testing::Test {
  protected:
@@ -94,6 +102,69 @@ TEST_F(Packages, PrefersTheExactNameToItsAlias) {
   status("Package: aliased\nVersion: 1\n\nPackage: exact\nVersion: 2\n");
   EXPECT_EQ(found("/usr/lib/libx.so").package.name, "exact");
   EXPECT_EQ(found("/lib/libx.so").package.name, "aliased");
+}
+
+// A crash with one file per root; its root directory is gone.
+class GoneRoot {
+ public:
+  explicit GoneRoot(const std::vector<std::shared_ptr<const RootDirectory>>& roots) {
+    CrashReport crash;
+    for (size_t i = 0; i < roots.size(); ++i) {
+      Mapping mapping;
+      mapping.start = 0x1000 * (i + 1);
+      mapping.inode = i + 1;
+      mapping.path = "/bin/" + std::to_string(i);
+      Module module;
+      module.base = mapping.start;
+      module.path = mapping.path;
+      PinnedFile& file = files[file_key(mapping)];
+      file.root = roots[i];
+      file.path_in_root = mapping.path;
+      file.root_is_gone = true;
+      crash.raw.mappings.push_back(mapping);
+      crash.backtrace.modules.push_back(module);
+    }
+    crashes.push_back(std::move(crash));
+  }
+
+  std::vector<std::string> said() {
+    attribute_modules(crashes, files);
+    return crashes[0].backtrace.soft_errors;
+  }
+
+  std::vector<CrashReport> crashes;
+  PinnedFiles files;
+};
+
+TEST_F(Packages, SaysOnceThatARootWasGone) {
+  const std::shared_ptr<const RootDirectory> one = open_root(root_.path()), other = open_root("/");
+  EXPECT_THAT(GoneRoot({one, other, nullptr}).said(),
+              ElementsAre(HasSubstr("root directory was gone")));
+  EXPECT_THAT(GoneRoot({nullptr}).said(), ElementsAre(HasSubstr("root directory was gone")));
+  EXPECT_THAT(GoneRoot({one, one}).said(), IsEmpty()) << "all of it was found in one place";
+}
+
+TEST_F(Packages, TheSameFileInOurRootIsAskedThereLast) {
+  TemporaryDirectory ours;
+  ours.write("var/lib/dpkg/status", "Package: theirs\nVersion: 1\n\nPackage: shared\nVersion: 2\n");
+  ours.write("var/lib/dpkg/info/theirs.list", "/bin/0\n");
+  ours.write("var/lib/dpkg/info/shared.list", "/bin/1\n");
+  status("Package: own\nVersion: 3\n");
+  list("own", "/bin/0\n");
+  const std::shared_ptr<const RootDirectory> own = open_root(root_.path());
+  GoneRoot run({own, own, own});
+  auto directory = open_root(ours.path());
+  directory->is_ours = true;
+  for (auto& [key, file] : run.files) {
+    file.ours = key.path == "/bin/2" ? nullptr : directory;
+  }
+  run.said();
+  const std::vector<Module>& modules = run.crashes[0].backtrace.modules;
+  EXPECT_EQ(modules[0].package.name, "own");
+  EXPECT_EQ(modules[0].package.version, "3");
+  EXPECT_EQ(modules[1].package.name, "shared");
+  EXPECT_EQ(modules[1].package.version, "2");
+  EXPECT_EQ(modules[2].package.name, "");
 }
 
 TEST_F(Packages, LeavesAFileOfNobodyAlone) {

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -251,6 +253,118 @@ TEST_F(PinFiles, TheRootOfAProcessIsOpenedOnceWithItsFiles) {
   EXPECT_EQ(files.at(file_key(crash.mappings[1])).root, pinned.root);
   EXPECT_TRUE(files.at(file_key(crash.mappings[2])).root->is_ours);
   EXPECT_EQ(files.at(file_key(crash.mappings[2])).path_in_root, "/bin/sh");
+}
+
+// A child with a mount namespace of its own, and with this root directory in it, until it is let go.
+class Elsewhere {
+ public:
+  explicit Elsewhere(const std::string& root) {
+    int ready[2], go[2];
+    if (::pipe2(ready, O_CLOEXEC) != 0 || ::pipe2(go, O_CLOEXEC) != 0) {
+      return;
+    }
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::close(go[1]);
+      const bool inside = ::unshare(CLONE_NEWNS) == 0 && ::chroot(root.c_str()) == 0;
+      char byte = inside ? 'y' : 'n';
+      ignore_result(::write(ready[1], &byte, 1));
+      ignore_result(::read(go[0], &byte, 1));
+      ::_exit(0);
+    }
+    ::close(go[0]);
+    go_ = UniqueFd(go[1]);
+    UniqueFd here(ready[0]);
+    ::close(ready[1]);
+    char byte = 'n';
+    is_inside_ = ::read(here.get(), &byte, 1) == 1 && byte == 'y';
+  }
+  Elsewhere(const Elsewhere&) = delete;
+  Elsewhere& operator=(const Elsewhere&) = delete;
+  ~Elsewhere() {
+    go_.reset();
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  bool is_inside() const { return is_inside_; }
+  pid_t pid() const { return pid_; }
+  uint32_t mount_namespace() const {
+    struct stat status {};
+    ::stat(("/proc/" + std::to_string(pid_) + "/ns/mnt").c_str(), &status);
+    return static_cast<uint32_t>(status.st_ino);
+  }
+
+ private:
+  static void ignore_result(ssize_t) {}
+
+  pid_t pid_ = -1;
+  UniqueFd go_;
+  bool is_inside_ = false;
+};
+
+TEST_F(PinFiles, OfTwoRootsInANamespaceThatOfTheProcessIsTaken) {
+  std::filesystem::create_directories(directory_ + "/a");
+  std::filesystem::create_directories(directory_ + "/b");
+  const std::string mine = file("a/program", "code");
+  file("b/program", "data");
+  const Elsewhere other(directory_ + "/b");
+  if (!other.is_inside()) {
+    GTEST_SKIP() << "unshare(2) and chroot(2) need root";
+  }
+  RawCrash crash = crash_with(mine);
+  crash.mappings[0].path = "/program";
+  crash.mount_namespace = other.mount_namespace();
+  crash.parent_pid = other.pid();
+  PinnedFiles files;
+  pin_files(crash, files, mounts_now());
+  const PinnedFile* pinned = &files.at(file_key(crash.mappings[0]));
+  EXPECT_FALSE(pinned->fd);
+  EXPECT_FALSE(pinned->changed) << "what lies there in another root says nothing";
+  EXPECT_FALSE(pinned->root);
+  EXPECT_TRUE(pinned->root_is_gone);
+
+  crash = crash_with(directory_ + "/b/program");
+  crash.mappings[0].path = "/program";
+  crash.mount_namespace = other.mount_namespace();
+  crash.parent_pid = other.pid();
+  pin_files(crash, files, mounts_now());
+  pinned = &files.at(file_key(crash.mappings[0]));
+  EXPECT_TRUE(pinned->fd);
+  ASSERT_TRUE(pinned->root);
+  EXPECT_EQ(pinned->root->name, "mnt:[" + std::to_string(crash.mount_namespace) + "]");
+  EXPECT_FALSE(pinned->root_is_gone);
+  EXPECT_FALSE(pinned->ours) << "there is no such file in our root";
+}
+
+TEST_F(PinFiles, ARootThatWasGoneIsFoundByALaterCrash) {
+  const std::string program = file("program", "code");
+  RawCrash crash = crash_with(program);
+  crash.mount_namespace = 1;
+  PinnedFiles files;
+  pin_files(crash, files, mounts_now());
+  EXPECT_TRUE(files.at(file_key(crash.mappings[0])).root_is_gone);
+  RawCrash ours = crash_with(program);
+  pin_files(ours, files, mounts_now());
+  EXPECT_EQ(files.size(), 1u);
+  EXPECT_FALSE(files.at(file_key(ours.mappings[0])).root_is_gone);
+}
+
+TEST_F(PinFiles, TheSameFileInOurRootIsNoted) {
+  const std::string program = file("program", "code");
+  const Elsewhere other("/");
+  if (!other.is_inside()) {
+    GTEST_SKIP() << "unshare(2) and chroot(2) need root";
+  }
+  RawCrash crash = crash_with(program);
+  crash.mount_namespace = other.mount_namespace();
+  crash.pid = other.pid();
+  PinnedFiles files;
+  pin_files(crash, files, mounts_now());
+  const PinnedFile& pinned = files.at(file_key(crash.mappings[0]));
+  ASSERT_TRUE(pinned.ours);
+  EXPECT_TRUE(pinned.ours->is_ours);
+  ASSERT_TRUE(pinned.root);
+  EXPECT_FALSE(pinned.root->is_ours);
 }
 
 TEST_F(PinFiles, DataFilesAreNotOpened) {
