@@ -114,6 +114,12 @@ enum cc_cause {
   CC_CAUSE_TIMEOUT = 4, /* lives, but the time of the run is over */
 };
 
+enum cc_memory_withheld {
+  CC_MEMORY_GIVEN = 0,
+  CC_MEMORY_WITHHELD = 1, /* the process ran with other credentials than the caller's */
+  CC_MEMORY_REFUSED = 2,  /* by the kernel, which shows its map */
+};
+
 struct cc_process {
   struct cc_record header;
   __u64 time_ns;   /* CLOCK_BOOTTIME at signal delivery */
@@ -134,7 +140,7 @@ struct cc_process {
   __u64 arg_start, arg_end, env_start, env_end;
   __u64 auxv[CC_AUXV_WORDS];
   __u32 auxv_words;
-  __u32 memory_withheld; /* 1: the process ran with other credentials than the caller's */
+  __u32 memory_withheld; /* enum cc_memory_withheld */
   __u32 session;         /* pid of its session leader, for the caller; 0: not visible there */
   __u32 reserved;
   char comm[CC_COMM_SIZE]; /* of the thread-group leader */

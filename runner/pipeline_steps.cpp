@@ -40,6 +40,9 @@ std::string work_tree_of(const std::string& directory) {
 
 std::string file_name_safe(const std::string& name) {
   constexpr size_t kLongest = 64;
+  if (name.empty()) {
+    return "unknown";
+  }
   std::string safe;
   for (const char letter : name.substr(0, kLongest)) {
     const bool allowed = std::isalnum(static_cast<unsigned char>(letter)) || letter == '.' ||

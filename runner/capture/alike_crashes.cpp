@@ -6,8 +6,17 @@
 
 namespace crashcrawler {
 
+namespace {
+
+std::string name_of(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace
+
 std::string place_of(const RawCrash& crash) {
-  std::string place = crash.executable + " " + std::to_string(static_cast<int>(crash.cause)) + " " +
+  std::string place = name_of(crash.executable) + " " +
+                      std::to_string(static_cast<int>(crash.cause)) + " " +
                       std::to_string(crash.signal.number);
   const auto thread = std::ranges::find(crash.threads, true, &RawThread::crashed);
   if (thread == crash.threads.end()) {
@@ -16,7 +25,7 @@ std::string place_of(const RawCrash& crash) {
   const uint64_t instruction = thread->registers.rip;
   for (const Mapping& mapping : crash.mappings) {
     if (mapping.start <= instruction && instruction < mapping.end && !mapping.path.empty()) {
-      return place + " " + mapping.path + " " +
+      return place + " " + name_of(mapping.path) + " " + hex(mapping.end - mapping.start) + " " +
              hex(instruction - mapping.start + mapping.file_offset);
     }
   }

@@ -2,7 +2,8 @@
 //
 // Which crashes are the same is known by their signatures, and those only after unwinding. What is known before is
 // where the instruction lies in its file; the first so many crashes of one such place are kept whole, and of the rest that they
-// happened. Two different crashes with the same innermost instruction (in abort(3), say) share a place: more of them are
+// happened. Folders do not count: a test that copies its programs to a new one each time would have all of them open, and kept
+// whole, until the run ends; the size of the code does instead. Two different crashes with the same innermost instruction (in abort(3), say) share a place: more of them are
 // kept than reports need, so that rare ones have a chance to be among them.
 #pragma once
 
@@ -14,7 +15,7 @@
 
 namespace crashcrawler {
 
-// Executable, signal, and the instruction as file and offset. Of crashes that are probably the same the same.
+// Names of executable and file, signal, and the instruction as an offset. Of crashes that are probably the same the same.
 std::string place_of(const RawCrash& crash);
 
 class AlikeCrashes {

@@ -27,6 +27,18 @@ bool may_be_first(uint32_t type) {
          type == CC_RECORD_MAPPING;
 }
 
+// Nothing was read of the crashing thread's stack, though there is one where it points to.
+bool lacks_stack(const RawCrash& crash) {
+  if (crash.threads.empty() || !crash.threads.front().crashed ||
+      !crash.threads.front().stack.empty()) {
+    return false;
+  }
+  const uint64_t stack_pointer = crash.threads.front().registers.rsp;
+  return std::ranges::any_of(crash.mappings, [&](const Mapping& mapping) {
+    return mapping.start <= stack_pointer && stack_pointer < mapping.end && mapping.readable;
+  });
+}
+
 }  // namespace
 
 struct CrashAssembler::Pending {
@@ -67,6 +79,7 @@ struct CrashAssembler::Pending {
   void take(const cc_variable& variable);
   void take(const cc_exit& exit);
   bool take_record(std::string_view record);
+  void let_go();
   void split_auxv();
   void split_arguments();
   void finish();
@@ -97,7 +110,12 @@ void CrashAssembler::Pending::take(const cc_process& process) {
   crash.stack_start = process.start_stack;
   crash.environment_start = process.env_start;
   crash.environment_end = process.env_end;
-  if (process.memory_withheld) {
+  if (process.memory_withheld == CC_MEMORY_REFUSED) {
+    note(
+        "its memory could not be read, so there are no stacks: it is not dumpable, or another "
+        "user's, and that takes "
+        "CAP_SYS_PTRACE (ptrace(2))");
+  } else if (process.memory_withheld) {
     note(
         "memory, arguments and registers are withheld: the process ran with other credentials than "
         "the caller (setuid)");
@@ -307,6 +325,16 @@ bool CrashAssembler::Pending::take_record(std::string_view record) {
   }
 }
 
+// Nobody asks for more of it than that it happened.
+void CrashAssembler::Pending::let_go() {
+  argv = {};
+  report = {};
+  abort_message = {};
+  auxv = {};
+  files.clear();
+  in_file_systems = {};
+}
+
 // Its words have the size of those of the process: two of a 32-bit one are in each of ours.
 void CrashAssembler::Pending::split_auxv() {
   std::vector<uint64_t> words;
@@ -396,6 +424,10 @@ void CrashAssembler::Pending::finish() {
       mapping.in_file_systems = file->second.in_file_systems;
     }
   }
+  if (lacks_stack(crash)) {
+    crash.no_stack = true;
+    note("nothing of the stack of the crashing thread could be read");
+  }
   if (crash.cause == Cause::killed) {
     if (crash.has_exit) {
       crash.signal.number = WTERMSIG(crash.wait_status);  // every thread got a SIGKILL instead
@@ -438,6 +470,9 @@ void CrashAssembler::complete(Pending& pending) {
     pending.completed = true;
     if (!pending.called_off) {
       completed_(pending.crash);
+    }
+    if (pending.called_off || pending.crash.abridged) {
+      pending.let_go();
     }
   }
 }

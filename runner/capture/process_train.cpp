@@ -32,6 +32,22 @@ bool has_other_credentials(const std::string& status) {
          std::any_of(uids.begin(), uids.begin() + 3, [&](uint64_t uid) { return uid != own; });
 }
 
+// CAP_PERFMON opens the map of a process that is not dumpable (mm_access(), kernel/fork.c, 6.14), and not its memory. Some
+// pages cannot be read by anybody, so a few are tried.
+bool is_refused(const ProcessMemory& memory, const std::vector<Region>& regions) {
+  constexpr int kMost = 8;
+  int tried = 0;
+  for (const Region& region : regions) {
+    if ((region.flags & 1) != 0 && region.inode != 0 && tried < kMost) {
+      ++tried;
+      if (!memory.read(region.start, 1).empty()) {
+        return false;
+      }
+    }
+  }
+  return tried > 0;
+}
+
 }  // namespace
 
 ProcessTrain::ProcessTrain(cc_key key, pid_t tid, RecordSink sink)
@@ -46,7 +62,8 @@ ProcessTrain::ProcessTrain(cc_key key, pid_t tid, RecordSink sink)
       regions_(regions_in(folder_)),
       mount_namespace_(static_cast<uint32_t>(mount_namespace_in(folder_))),
       elsewhere_(mount_namespace_ != 0 && mount_namespace_ != mount_namespace_in("/proc/self")),
-      withheld_(has_other_credentials(status_)) {}
+      withheld_(has_other_credentials(status_)),
+      refused_(!withheld_ && is_refused(memory_, regions_)) {}
 
 cc_process ProcessTrain::process(cc_cause cause, pid_t tid) const {
   auto record = begin<cc_process>(CC_RECORD_PROCESS);
@@ -80,7 +97,9 @@ cc_process ProcessTrain::process(cc_cause cause, pid_t tid) const {
   record.env_end = stat_.field(51);
   std::memcpy(record.auxv, auxv_.data(), std::min(auxv_.size(), sizeof record.auxv));
   record.auxv_words = CC_AUXV_WORDS;
-  record.memory_withheld = withheld_ ? 1 : 0;
+  record.memory_withheld = withheld_  ? CC_MEMORY_WITHHELD
+                           : refused_ ? CC_MEMORY_REFUSED
+                                      : CC_MEMORY_GIVEN;
   copy_text(record.comm, name_in(folder_of_process(pid())));
   return record;
 }

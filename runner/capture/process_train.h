@@ -92,6 +92,7 @@ class ProcessTrain {
   uint32_t mount_namespace_ = 0;
   bool elsewhere_ = false;  // in another mount namespace than we
   bool withheld_ = false;
+  bool refused_ = false;  // the kernel lets us see the map, and not the memory
 };
 
 // The start of `text` into a field of a record, which ends in a NUL.

@@ -165,6 +165,7 @@ struct RawCrash {
   std::string report_text;  // a sanitizer's report, as far as it was found in memory; may be cut
   std::optional<FirstSignal> first_signal;
   std::optional<Sender> sender;
+  bool no_stack = false;    // of the crashing thread: it could not be read
   bool oom_killed = false;  // chosen by the kernel as the victim of memory shortage
 
   int attempt =

@@ -411,7 +411,7 @@ Json artifacts_json(const std::vector<Artifact>& artifacts) {
 
 bool is_complete(const CrashReport& report) {
   return report.raw.lost_records == 0 && report.raw.has_exit && !report.raw.mappings.empty() &&
-         !report.backtrace.threads.empty();
+         !report.raw.no_stack && !report.backtrace.threads.empty();
 }
 
 }  // namespace

@@ -314,6 +314,28 @@ class RootWithoutCapabilities(Traced):
         self.assertIn("may not be looked at without CAP_SYS_PTRACE", outcome.stderr)
         self.assertIn("1 crash is not complete", outcome.stderr)
 
+    def test_a_crash_of_another_user_has_its_stack_where_its_map_may_be_seen(self):
+        """Who has attached may read it, though proc(5) is closed. The map is shown to CAP_PERFMON from Linux 6.14 on."""
+        self.folder.chmod(0o755)
+        shutil.copy(CRASHING, self.folder / "victim")
+        self.run_without("cap_sys_ptrace,cap_sys_admin", "setpriv", "--reuid", str(NOBODY), "--clear-groups", self.folder / "victim")
+        crash, = self.report["crashes"]
+        if not crash["modules"]:
+            self.assertEqual(crash["status"], "TRUNCATED")
+            self.skipTest("this kernel does not show the memory map of another user to CAP_PERFMON")
+        self.assertEqual(crash["status"], "OK", crash["soft_errors"])
+        self.assert_frames(crash, FRAMES)
+
+    def test_a_stack_that_nobody_may_read_is_said(self):
+        script = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); ctypes.string_at(0)"  # PR_SET_DUMPABLE
+        for dropped in ("cap_sys_ptrace,cap_sys_admin", "cap_sys_ptrace,cap_perfmon,cap_sys_admin"):
+            with self.subTest(dropped):
+                self.run_without(dropped, "/usr/bin/python3", "-c", script)
+                crash, = self.report["crashes"]
+                self.assertEqual((crash["status"], crash["crash_info"]["signal"]["name"]), ("TRUNCATED", "SIGSEGV"))
+                self.assertRegex("\n".join(crash["soft_errors"]), "it is not dumpable|memory map could not be walked")
+                self.assertEqual(len(harness.crashed_thread(crash)["frames"]), 1)
+
     def test_setuid_programs_lose_their_rights_and_that_is_said(self):
         if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
             self.skipTest(f"{self.folder} is mounted with nosuid")

@@ -6,6 +6,7 @@
 import os
 import pathlib
 import shutil
+import struct
 import signal
 import subprocess
 import sys
@@ -208,6 +209,22 @@ class RecordReplay(unittest.TestCase):
                     self.assertFalse(report["collector"]["health"]["complete"])
                 else:
                     self.assert_refused(replayed, str(self.recording))
+
+    def test_a_crash_of_which_no_name_came(self):
+        """As when its first records did not fit the ring."""
+        self.record(NULL_WRITE)
+        process, path = 1, 3  # enum cc_record_type, bpf/crash_event.h
+        rest = self.recording.read_bytes()
+        at = rest.index(b"\n") + 1
+        kept = [rest[:at]]
+        while at < len(rest):
+            kind, _, size = struct.unpack_from("<HHI", rest, at)
+            kept += [rest[at:at + size]] if kind not in (process, path) else []
+            at += size
+        self.recording.write_bytes(b"".join(kept))
+        report = self.replay().report()
+        self.assertEqual([crash["id"] for crash in report["crashes"]], ["0001-unknown-SIGSEGV"])
+        self.assertTrue((self.folder / "out" / "crashes" / "0001-unknown-SIGSEGV.json").exists())
 
 
 if __name__ == "__main__":

@@ -166,6 +166,16 @@ class Repeat(unittest.TestCase):
         self.assertEqual((signature["crashes"], signature["records"], len(signature["attempts"])), (130, 100, 130))
         self.assertIn("of 30 crashes nothing was kept but the count", outcome.stderr)
 
+    def test_copies_of_one_program_are_of_one_kind(self):
+        """As of tests that install into a new folder each time. Not all of them are held open until the run ends."""
+        count = r'wrapper=$(sed -n "s/^PPid:\t//p" /proc/$PPID/status); ls /proc/$wrapper/fd | wc -l; '
+        copy = 'new=$(mktemp -d ./XXXXXX); cp "$(readlink -f /bin/sh)" $new/sh; $new/sh -c "kill -SEGV \\$\\$"; rm -r $new'
+        outcome, attempts, crashes = self.run_attempts(["sh", "-c", count + copy], "--repeat", "130")
+        self.assertEqual((len(crashes), attempts["crashes_without_record"]), (100, 30), outcome)
+        held = [int(number) for number in outcome.stdout.split()]
+        self.assertEqual(len(held), 130)
+        self.assertLess(max(held) - min(held), 120)
+
     def test_as_another_user(self):
         if os.geteuid() != 0:
             self.skipTest("needs root, to become somebody else")

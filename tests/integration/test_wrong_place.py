@@ -59,12 +59,12 @@ class Place(unittest.TestCase):
         self.assertIn(words[0], outcome.stderr)  # a summary is short
         return outcome
 
-    def captured(self, prefix, backend, *words, **arguments):
+    def captured(self, prefix, backend, *words, number=1, **arguments):
         outcome = self.run_there(prefix, **arguments)
         self.assertEqual(outcome.status, KILLED, outcome)
         report = outcome.report()
         harness.validate(report)
-        self.assertEqual((report["collector"]["backend"], len(report["crashes"])), (backend, 1), outcome)
+        self.assertEqual((report["collector"]["backend"], len(report["crashes"])), (backend, number), outcome)
         self.assertIn("SIGSEGV", outcome.stderr)
         for word in words:
             self.assertIn(word, outcome.stderr)
@@ -138,8 +138,21 @@ class NoFileSystem(Place):
     def test_no_proc(self):
         umount = self.in_mount_namespace("while umount --lazy /proc 2>/dev/null; do :; done")  # there may be one below it
         self.refused(umount, "is /proc mounted?", collector="bpf")
-        report = self.captured(umount, "ptrace", "is /proc mounted?", "1 crash is not complete", "process ")
-        self.assertEqual(report["crashes"][0]["status"], "TRUNCATED")
+        report = self.captured(umount, "ptrace", "is /proc mounted?", "1 crash is not complete", f". {PROGRAM.name[:15]}: SIGSEGV")
+        crash, = report["crashes"]
+        self.assertEqual((crash["status"], crash["process"]["name"]), ("TRUNCATED", PROGRAM.name[:15]))
+        # the program is known by what was executed, as long a name as the kernel's own
+        self.assertEqual(crash["id"], f"0001-{PROGRAM.name[:15]}-SIGSEGV")
+        self.assertEqual({path.name.removeprefix(crash["id"]) for path in (self.out / "crashes").iterdir()} - {".core"},
+                         {".json", ".txt", ".repro.sh"})
+
+    def test_no_proc_of_a_child_that_executes_nothing(self):
+        umount = self.in_mount_namespace("while umount --lazy /proc 2>/dev/null; do :; done")
+        fork = 'if (!fork) { kill "ABRT", $$ } wait; kill "SEGV", $$'
+        report = self.captured(umount, "ptrace", command=("perl", "-e", fork), number=2)
+        self.assertEqual([crash["id"] for crash in report["crashes"]], ["0001-perl-SIGABRT", "0002-perl-SIGSEGV"])
+        self.assertEqual(report["counts"]["lost"], 0)
+        self.assertEqual([parent["name"] for parent in report["crashes"][0]["process"]["ancestors"]], ["perl"])
 
     def test_no_place_for_temporary_files(self):
         """All of it is read-only, and what is needed of this folder is at /mnt."""

@@ -193,6 +193,9 @@ void send_death(ProcessTrain& train, cc_cause cause, int signal, const DyingThre
   const bool may_have_spoken = cause == CC_CAUSE_EXIT || signal == SIGABRT;
   cc_process process = train.process(cause, thread.tid);
   process.signal = static_cast<uint32_t>(signal);
+  if (process.comm[0] == '\0') {
+    copy_text(process.comm, thread.program);
+  }
   if (thread.by) {
     copy_siginfo(process.siginfo, thread.by->info);
   } else if (signal != 0) {

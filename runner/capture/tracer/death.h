@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct DyingThread {
       by;  // the signal that ends it; none: an exit, or the kernel did not show it
   std::optional<Delivered> handled;  // the newest core signal before that which a handler has got
   uint64_t handled_count = 0;
+  std::string program;  // its name at exec, for a process whose own cannot be read
 };
 
 struct StackSizes {

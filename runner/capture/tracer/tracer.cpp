@@ -194,7 +194,7 @@ Tracer::Thread* Tracer::find_or_enter(pid_t tid) {
   if (known != threads_.end()) {
     return &known->second;
   }
-  const pid_t pid = process_of(tid);
+  const pid_t pid = processes_.contains(tid) ? tid : process_of(tid);
   if (pid == 0) {
     return nullptr;
   }
@@ -267,7 +267,13 @@ void Tracer::take_exec(pid_t tid) {
   process.program->name = name_in(folder);
   process.program->command =
       std::make_shared<const std::string>(start_of_file(folder + "/cmdline", CC_COMMAND_SIZE));
-  const std::string executable = link_target(folder + "/exe");
+  std::string executable = link_target(folder + "/exe");
+  if (process.program->name.empty()) {  // no /proc
+    Executed executed = executed_by(tid);
+    executable = std::move(executed.path);
+    process.program->name = executable.substr(executable.rfind('/') + 1, CC_COMM_SIZE - 1);
+    process.program->command = std::make_shared<const std::string>(std::move(executed.command));
+  }
   if (stand_aside(tid, process, executable)) {
     return;
   }

@@ -181,7 +181,8 @@ void Tracer::begin_death(pid_t tid, Thread& thread, Process& process, int code,
     resume(tid, PTRACE_CONT);
     return;
   }
-  DyingThread dying{tid, registers, std::nullopt, thread.handled, thread.handled_count};
+  DyingThread dying{
+      tid, registers, std::nullopt, thread.handled, thread.handled_count, process.program->name};
   if (dies_by(thread, signal, registers)) {
     dying.by = thread.last;
   }

@@ -39,6 +39,16 @@ TEST(AlikeCrashes, OfOnePlaceTheFirstAreKept) {
   EXPECT_EQ(third.place, place_of(crash_at(0x40000)));
 }
 
+TEST(AlikeCrashes, ACopyInAnotherFolderIsTheSamePlace) {
+  RawCrash crash = crash_at(0x10000);
+  const std::string place = place_of(crash);
+  crash.executable = "/tmp/1/x";
+  crash.mappings[0].path = "/tmp/1/y.so";
+  EXPECT_EQ(place_of(crash), place);
+  crash.mappings[0].end += 0x1000;
+  EXPECT_NE(place_of(crash), place) << "more code: another program of that name";
+}
+
 TEST(AlikeCrashes, WithoutALimitNothingIsCounted) {
   AlikeCrashes alike;
   for (int i = 0; i < 1000; ++i) {

@@ -5,11 +5,13 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 
 namespace crashcrawler {
@@ -39,10 +41,10 @@ TEST(ProcessMemory, AllOrNothing) {
 }
 
 // As the seccomp filters of some container engines do.
-bool forbid_process_vm_readv() {
+bool forbid(uint32_t system_call) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, system_call, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -55,11 +57,49 @@ TEST(ProcessMemory, IsReadWhereProcessVmReadvIsForbidden) {
   const std::string words = "words in memory";
   const pid_t child = ::fork();
   if (child == 0) {
-    if (!forbid_process_vm_readv()) {
+    if (!forbid(SYS_process_vm_readv)) {
       ::_exit(2);
     }
     const std::string read = ProcessMemory(::getpid()).read(address_of(words.data()), words.size());
     ::_exit(read == words ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// 0: the tracer reads what the one who has asked to be traced has in memory. Everything else that could is forbidden.
+int read_as_tracer(const std::string& words) {
+  const pid_t traced = ::fork();
+  if (traced == 0) {
+    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(traced, &status, 0);
+  int result = 2;
+  if (WIFSTOPPED(status) && forbid(SYS_process_vm_readv) && forbid(SYS_openat)) {
+    const ProcessMemory memory(traced);
+    const uint64_t begin = address_of(words.data());
+    result = 0;
+    for (size_t from = 0; from < words.size(); ++from) {
+      for (size_t length = 1; length <= words.size() - from; ++length) {
+        result |= memory.read(begin + from, length) == words.substr(from, length) ? 0 : 1;
+      }
+    }
+    result |= memory.read(8, 8).empty() ? 0 : 1;
+  }
+  ::kill(traced, SIGKILL);
+  ::waitpid(traced, &status, 0);
+  return result;
+}
+
+TEST(ProcessMemory, IsReadByATracerWhereNothingElseIsAllowed) {
+  const std::string words = "words in memory, more than one";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(read_as_tracer(words));
   }
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
