@@ -94,7 +94,11 @@ std::string why_refused(pid_t pid, int reason) {
 }  // namespace
 
 Tracer::Tracer(StackSizes sizes, TracerVoice voice, bool has_bpf)
-    : sizes_(sizes), voice_(std::move(voice)), has_bpf_(has_bpf), oom_kills_(oom_kills()) {}
+    : sizes_(sizes),
+      voice_(std::move(voice)),
+      has_bpf_(has_bpf),
+      has_proc_(::access("/proc/self/status", F_OK) == 0),
+      oom_kills_(oom_kills()) {}
 
 Result<void> Tracer::follow(pid_t held) {
   if (::ptrace(PTRACE_SEIZE, held, nullptr, kOptions) != 0) {
@@ -148,6 +152,10 @@ void Tracer::take(pid_t tid, int status) {
     return;
   }
   Thread* thread = find_or_enter(tid);
+  if (!thread && !has_proc_ && event == PTRACE_EVENT_STOP) {
+    unannounced_.insert(tid);
+    return;
+  }
   if (!thread) {
     ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);  // killed meanwhile
     return;
@@ -211,6 +219,14 @@ Tracer::Process* Tracer::parent_of(pid_t pid) {
   return parent == processes_.end() ? nullptr : &parent->second;
 }
 
+// Where there is no /proc only its parent tells to which process a new thread belongs.
+void Tracer::introduce(pid_t child, pid_t pid) {
+  threads_[child].pid = pid;
+  if (unannounced_.erase(child) > 0) {
+    resume(child, PTRACE_CONT);
+  }
+}
+
 // Null: the command itself, or nobody knows. Of many attempts each is a command: the chain of ancestors begins with it.
 Tracer::Process& Tracer::enter(pid_t pid, const Process* parent) {
   Process process;
@@ -244,6 +260,9 @@ void Tracer::take_child(pid_t tid, Thread& thread, int event) {
     if (!processes_.contains(child)) {
       enter(child, &process->second);
     }
+  }
+  if (!has_proc_ && child != 0 && !dead_.contains(child)) {
+    introduce(child, is_thread ? thread.pid : child);
   }
   resume(tid, PTRACE_CONT);
 }

@@ -114,6 +114,7 @@ class Tracer {
   void take_end(pid_t tid, int status);
 
   Thread* find_or_enter(pid_t tid);
+  void introduce(pid_t child, pid_t pid);
   Process& enter(pid_t pid, const Process* parent);
   Process* parent_of(pid_t pid);
   void resume(pid_t tid, int request, int signal = 0);
@@ -145,7 +146,10 @@ class Tracer {
   bool has_bpf_;
   pid_t before_exec_ = 0;         // the held process until it begins the command
   bool serves_attempts_ = false;  // it has forked before that: it is the server of many attempts
+  bool has_proc_;
   std::map<pid_t, Thread> threads_;
+  std::set<pid_t>
+      unannounced_;  // they stand at their first stop until somebody says whose child they are
   std::map<pid_t, Process> processes_;
   std::set<pid_t> dying_;  // those of them of which a thread is held at its exit
   std::map<pid_t, std::shared_ptr<const Program>> dead_;  // the newest of them

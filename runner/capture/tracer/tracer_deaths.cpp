@@ -288,6 +288,7 @@ void Tracer::take_end(pid_t tid, int status) {
     threads_.erase(thread);
   }
   std::ranges::replace(checked_, tid, 0);
+  unannounced_.erase(tid);
   const auto found = processes_.find(pid);
   if (found == processes_.end()) {
     return;
@@ -318,6 +319,11 @@ void Tracer::take_end(pid_t tid, int status) {
   }
   dying_.erase(pid);
   processes_.erase(found);
+  // killed before it could tell of its children, it may be
+  for (const pid_t orphan : std::set<pid_t>(unannounced_)) {
+    enter(orphan, nullptr);
+    introduce(orphan, orphan);
+  }
 }
 
 void Tracer::finish() {
