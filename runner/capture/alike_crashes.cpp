@@ -1,6 +1,7 @@
 #include "runner/capture/alike_crashes.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "runner/base/hex.h"
 
@@ -40,15 +41,14 @@ bool AlikeCrashes::is_wanted_whole(RawCrash& crash) {
   return ++seen_[crash.place] <= most_;
 }
 
+// Assigning {} would keep what has been allocated.
 void abridge(RawCrash& crash) {
+  const auto let_go = [](auto&... parts) {
+    (std::remove_reference_t<decltype(parts)>().swap(parts), ...);
+  };
   crash.abridged = true;
-  crash.threads = {};
-  crash.mappings = {};
-  crash.memory = {};
-  crash.environment = {};
-  crash.arguments = {};
-  crash.report_text = {};
-  crash.auxv = {};
+  let_go(crash.threads, crash.mappings, crash.memory, crash.environment, crash.arguments,
+         crash.report_text, crash.auxv);
 }
 
 }  // namespace crashcrawler

@@ -327,12 +327,12 @@ bool CrashAssembler::Pending::take_record(std::string_view record) {
 
 // Nobody asks for more of it than that it happened.
 void CrashAssembler::Pending::let_go() {
-  argv = {};
-  report = {};
-  abort_message = {};
-  auxv = {};
+  for (std::vector<MemoryRange>* bytes : {&argv, &report, &abort_message}) {
+    std::vector<MemoryRange>().swap(*bytes);
+  }
+  std::vector<uint64_t>().swap(auxv);
+  std::vector<PathInFileSystem>().swap(in_file_systems);
   files.clear();
-  in_file_systems = {};
 }
 
 // Its words have the size of those of the process: two of a 32-bit one are in each of ours.

@@ -359,6 +359,34 @@ TEST(CrashAssembler, WithheldMemoryIsSaid) {
   EXPECT_THAT(crashes[0].soft_errors[0], HasSubstr("other credentials"));
 }
 
+TEST(CrashAssembler, MemoryThatTheKernelRefusesIsSaid) {
+  auto process = record_of<cc_process>(CC_RECORD_PROCESS);
+  process.memory_withheld = CC_MEMORY_REFUSED;
+  const auto crashes = assemble({bytes_of(process), thread_record(4711, true, 0), exit_record()});
+
+  ASSERT_EQ(crashes[0].soft_errors.size(), 1u);
+  EXPECT_THAT(crashes[0].soft_errors[0], HasSubstr("CAP_SYS_PTRACE"));
+}
+
+TEST(CrashAssembler, AStackThatIsThereAndWasNotReadIsMissing) {
+  const auto missing = [](__u64 stack_pointer, const std::string& stack) {
+    std::vector<std::string> records = {bytes_of(record_of<cc_process>(CC_RECORD_PROCESS)),
+                                        thread_record(4711, true, stack_pointer)};
+    if (!stack.empty()) {
+      records.push_back(bytes_record(CC_BYTES_STACK, 4711, stack_pointer, stack));
+    }
+    records.push_back(mapping_record(0x7000, 0x9000, 0, 0));
+    records.push_back(exit_record());
+    const auto crashes = assemble(records);
+    EXPECT_EQ(crashes[0].no_stack, !crashes[0].soft_errors.empty());
+    return crashes[0].no_stack;
+  };
+  EXPECT_TRUE(missing(0x8000, ""));
+  EXPECT_FALSE(missing(0x8000, "bytes"));
+  EXPECT_FALSE(missing(0xdead0000, ""))
+      << "the stack pointer was wild: there is nothing to be read";
+}
+
 std::string sender_record(int signal) {
   auto sender = record_of<cc_sender>(CC_RECORD_SENDER);
   sender.sender.tgid = 77;
