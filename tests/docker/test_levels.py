@@ -45,11 +45,6 @@ RECURSION = ("stack_overflow",)
 # ThreadSanitizer has a thread of its own, which has ended by then or not.
 THREAD_OF_RUNTIME = ("tsan_race",)
 
-# Whose mounts are gone with the process: unless its root directory was opened before, the database of ours answers. So the package
-# may be the container's (another test looks at its version) or none.
-PASSING_ROOT = ("overlay_root",)
-
-
 @dataclasses.dataclass
 class Level:
     options: list
@@ -160,8 +155,7 @@ def comparable(crash, same, behaviour, last=None):
         "frames": frames,
         "signature": crash["signature"],
         "build-ids": {name: module.get("build_id") if same.get(name, True) else None for name, module in modules.items()},
-        "packages": {} if behaviour in PASSING_ROOT else
-                    {name: plain_package(module) for name, module in modules.items() if same.get(name, True)},
+        "packages": {name: plain_package(module) for name, module in modules.items() if same.get(name, True)},
     }
 
 
@@ -205,7 +199,7 @@ class InAContainer(unittest.TestCase):
         return results(folder)
 
     def known_differences(self):
-        named = set(self.level.frames) | {*RECURSION, *THREAD_OF_RUNTIME, *PASSING_ROOT}
+        named = set(self.level.frames) | {*RECURSION, *THREAD_OF_RUNTIME}
         by_collector = {name for name in self.behaviours
                         if self.level.collector == "ptrace" and (differs_by_collector(name) or differs_by_capability(name))}
         return sorted(name for name in named | by_collector if self.here.get(name, {}).get("outcome") == "passed")
