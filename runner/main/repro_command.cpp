@@ -262,9 +262,9 @@ Result<ForegroundEnd> run_container(const Container& container, const Task& task
   return end;
 }
 
-std::string names_of(const std::vector<Mount>& mounts) {
+std::string names_of(const std::vector<BindMount>& mounts) {
   std::vector<std::string> names;
-  for (const Mount& mount : mounts) {
+  for (const BindMount& mount : mounts) {
     names.push_back(brief(mount.path, kLongestPath));
   }
   return fmt::format("{}", fmt::join(names, ", "));

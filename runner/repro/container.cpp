@@ -64,18 +64,18 @@ class Mounts {
     }
   }
 
-  std::vector<Mount> take() { return std::move(mounts_); }
+  std::vector<BindMount> take() { return std::move(mounts_); }
 
  private:
   void add(std::string path, bool writable) {
     if (path.size() > 1 && path.ends_with('/')) {
       path.pop_back();
     }
-    const bool is_there = std::ranges::any_of(mounts_, [&](const Mount& mount) {
+    const bool is_there = std::ranges::any_of(mounts_, [&](const BindMount& mount) {
       return lies_in(path, mount.path) && (mount.writable || !writable);
     });
     if (!is_there && !is_systems(path)) {
-      std::erase_if(mounts_, [&](const Mount& mount) {
+      std::erase_if(mounts_, [&](const BindMount& mount) {
         return lies_in(mount.path, path) && (writable || !mount.writable);
       });
       mounts_.push_back({std::move(path), writable});
@@ -83,7 +83,7 @@ class Mounts {
   }
 
   const Places& places_;
-  std::vector<Mount> mounts_;
+  std::vector<BindMount> mounts_;
 };
 
 // --mount takes a line of CSV.
@@ -98,7 +98,7 @@ std::string csv_field(const std::string& field) {
   return text + "\"";
 }
 
-std::string mount_word(const Mount& mount, const std::string& target = "") {
+std::string mount_word(const BindMount& mount, const std::string& target = "") {
   return "type=bind," + csv_field("source=" + mount.path) + "," +
          csv_field("target=" + (target.empty() ? mount.path : target)) +
          (mount.writable ? "" : ",readonly");
@@ -120,8 +120,8 @@ std::string variable_word(const EnvironmentVariable& variable) {
 
 }  // namespace
 
-std::vector<Mount> mounts_of(const RecordedCrash& crash, const std::string& output,
-                             const Places& places) {
+std::vector<BindMount> mounts_of(const RecordedCrash& crash, const std::string& output,
+                                 const Places& places) {
   Mounts mounts(places);
   mounts.add_folder(crash.working_directory, true);
   mounts.add_folder(crash.process_directory, true);
@@ -163,7 +163,7 @@ std::vector<std::string> docker_command(const Container& container, const Record
   if (container.user) {
     add({"--user", fmt::format("{}:{}", container.user->first, container.user->second)});
   }
-  for (const Mount& mount : container.mounts) {
+  for (const BindMount& mount : container.mounts) {
     add({"--mount", mount_word(mount)});
   }
   if (container.has_debug_files) {

@@ -13,11 +13,12 @@
 
 namespace crashcrawler {
 
-struct Mount {
+// A folder or file of this machine that the container sees.
+struct BindMount {
   std::string path;  // the same inside and outside
   bool writable = false;
 
-  bool operator==(const Mount&) const = default;
+  bool operator==(const BindMount&) const = default;
 };
 
 // What is asked of this machine's file system.
@@ -28,12 +29,12 @@ struct Places {
 // The folders that the command needs: those it ran in and `output`, which may be written to; to be read, the checkout around the first,
 // the folders of the crashed program's files that came with no package, and what arguments name by absolute paths. What is the system's
 // is the image's: nothing of /usr, /etc and their like. What is not here is left out.
-std::vector<Mount> mounts_of(const RecordedCrash& crash, const std::string& output,
-                             const Places& places);
+std::vector<BindMount> mounts_of(const RecordedCrash& crash, const std::string& output,
+                                 const Places& places);
 
 struct Container {
   std::string image, name;
-  std::vector<Mount> mounts;
+  std::vector<BindMount> mounts;
   std::optional<std::pair<uid_t, gid_t>> user;  // none: root
   bool captures_with_bpf = false;               // else by ptrace(2), which needs no privilege
   bool has_cgroup2 = false;                     // of the engine's machine, at /sys/fs/cgroup

@@ -4,7 +4,8 @@
     main -> pipeline -> {launch, capture, unwind, attribute, classify, report, augment} -> model -> base -> std
 
 A sideways call does not link; this is for what headers and inline functions would let through, for outside libraries
-that belong to one stage alone, and for includes that only work from one folder. Prints one line per violation.
+that belong to one stage alone, for includes that only work from one folder, and for two types of one name, which no
+linker complains about: it takes the one's functions for the other's. Prints one line per violation.
 """
 
 import pathlib
@@ -51,6 +52,8 @@ OUTSIDE_LIBRARY = re.compile(
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 GENERATED = re.compile(r"[^/]+\.skel\.h")  # by bpftool, into the build folder
+# At the start of a line: in no class. A name with :: is no new one.
+TYPE = re.compile(r"^(?:struct|class|union|enum(?: class)?) (\w+)(?: final)?(?: :(?!:)[^;{]*)?\s*\{", re.MULTILINE)
 GUARD = re.compile(r"^\s*#\s*(pragma\s+once|ifndef\s+(\w+)\s*\n\s*#\s*define\s+\2)\b", re.MULTILINE)
 
 
@@ -100,7 +103,25 @@ def check_cmake(root, path):
             yield f"{path}: links {library}, which belongs to {homes[0]} alone"
 
 
+def in_one_program(one, other):
+    """Whether two headers meet in one: the probe is a program of its own, of its folder, base and model."""
+    folders = [path.parts[1:3] == ("capture", "probe") for path in (one, other)]
+    return folders[0] == folders[1] or (other if folders[0] else one).parts[1] in ("base", "model")
+
+
+def check_names(root):
+    seen = {}
+    for path in sorted((root / "runner").rglob("*.h")):
+        relative = path.relative_to(root)
+        for name in TYPE.findall(path.read_text()):
+            for other in seen.setdefault(name, []):
+                if in_one_program(relative, other):
+                    yield f"{relative}: {name} is the name of another type in {other}; find another"
+            seen[name].append(relative)
+
+
 def violations(root):
+    yield from check_names(root)
     for top in ("runner", "bpf", "tests"):
         for path in sorted((root / top).rglob("*")):
             relative = path.relative_to(root)

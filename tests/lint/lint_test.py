@@ -124,6 +124,15 @@ class IncludeLint(LintTest):
         self.assert_violation("runner/launch/start.cpp", '#include "start.h"', "from the root")
         self.assert_violation("tests/unit/launch/start_test.cpp", '#include "../start.h"', "from the root")
 
+    def test_a_name_is_that_of_one_type(self):
+        self.write("runner/base/mount.h", "#pragma once\nstruct Mount {\n  struct Inner {};\n};\nstruct Later;\n")
+        for kind in ("struct Mount {", "class Mount final : public Base {", "enum class Mount : int {", "union Mount {"):
+            self.assert_violation("runner/report/mount.h", "#pragma once\n" + kind, "another type in runner/base/mount.h")
+            self.assert_violation("runner/capture/probe/mount.h", "#pragma once\n" + kind, "another type in")
+        self.write("runner/report/others.h", "#pragma once\nstruct Mount;\nstruct Mounts {\n  struct Inner {};\n};\n")
+        self.write("runner/capture/probe/own.h", "#pragma once\nclass Mounts {\n};\n")  # another program
+        self.assert_clean(include_lint)
+
     def test_headers_are_guarded(self):
         self.assert_violation("runner/launch/bare.h", "struct Bare {};", "include guard")
         self.assert_violation("bpf/bare.bpf.h", "#ifndef A\n#define B\n#endif", "include guard")

@@ -34,9 +34,9 @@ RecordedCrash crash() {
 
 TEST(Mounts, AreTheFoldersItRanInAndTheCheckout) {
   const Places places = places_of({"/src/.git/HEAD", "/src/build/tests/x", "/out/report.json"});
-  EXPECT_THAT(
-      mounts_of(crash(), "/out", places),
-      UnorderedElementsAre(Mount{"/src/build", true}, Mount{"/out", true}, Mount{"/src", false}));
+  EXPECT_THAT(mounts_of(crash(), "/out", places),
+              UnorderedElementsAre(BindMount{"/src/build", true}, BindMount{"/out", true},
+                                   BindMount{"/src", false}));
 }
 
 TEST(Mounts, AreReadOnlyWhereOnlyFilesCameFrom) {
@@ -48,9 +48,9 @@ TEST(Mounts, AreReadOnlyWhereOnlyFilesCameFrom) {
       places_of({"/src/build/tests/x", "/opt/ours/lib/liby.so", "/opt/theirs/lib/z.so",
                  "/opt/tools/run", "/opt/data/file", "/tmp/list"});
   EXPECT_THAT(mounts_of(elsewhere, "/src/build/out", places),
-              UnorderedElementsAre(Mount{"/src/build", true}, Mount{"/opt/ours/lib", false},
-                                   Mount{"/opt/tools", false}, Mount{"/opt/data", false},
-                                   Mount{"/tmp/list", false}));  // not all of /tmp
+              UnorderedElementsAre(BindMount{"/src/build", true}, BindMount{"/opt/ours/lib", false},
+                                   BindMount{"/opt/tools", false}, BindMount{"/opt/data", false},
+                                   BindMount{"/tmp/list", false}));  // not all of /tmp
 }
 
 TEST(Mounts, LeaveTheSystemToTheImage) {
@@ -62,12 +62,12 @@ TEST(Mounts, LeaveTheSystemToTheImage) {
   of_system.modules = {{"/lib/x.so", "", false}};
   const Places places = places_of({"/usr/share/x/y", "/usr/local/bin/x", "/bin/sh", "/etc/x",
                                    "/dev/null", "/lib/x.so", "/out/report.json"});
-  EXPECT_THAT(mounts_of(of_system, "/out", places), ElementsAre(Mount{"/out", true}));
+  EXPECT_THAT(mounts_of(of_system, "/out", places), ElementsAre(BindMount{"/out", true}));
 }
 
 TEST(Mounts, OfWhatIsNotHereAreNone) {
   EXPECT_THAT(mounts_of(crash(), "/out", places_of({"/out/report.json"})),
-              ElementsAre(Mount{"/out", true}));
+              ElementsAre(BindMount{"/out", true}));
 }
 
 TEST(Mounts, OfAFolderInAnotherAreOne) {
@@ -76,7 +76,7 @@ TEST(Mounts, OfAFolderInAnotherAreOne) {
   nested.process_directory = "/a/b";
   nested.program = "/a/b/c/d/x";
   EXPECT_THAT(mounts_of(nested, "/a/b/out", places_of({"/a/b/c/d/x", "/a/b/out/y"})),
-              ElementsAre(Mount{"/a/b", true}));
+              ElementsAre(BindMount{"/a/b", true}));
 }
 
 std::vector<std::string> words(const Container& container, const RecordedCrash& crash) {
