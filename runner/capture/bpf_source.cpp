@@ -34,7 +34,9 @@ bool send_message(int socket, ProbeMessage type, Message message) {
 std::vector<pid_t> pids_of(std::string_view message) {
   message.remove_prefix(sizeof(MessageHeader));
   std::vector<pid_t> pids(message.size() / sizeof(int32_t));
-  std::memcpy(pids.data(), message.data(), pids.size() * sizeof(int32_t));
+  if (!pids.empty()) {  // memcpy(3) is not to be given the null pointer of an empty vector
+    std::memcpy(pids.data(), message.data(), pids.size() * sizeof(int32_t));
+  }
   return pids;
 }
 
