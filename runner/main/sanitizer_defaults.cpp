@@ -1,0 +1,25 @@
+// Linked into our programs by CRASHCRAWLER_SANITIZERS alone, with defaults that ASAN_OPTIONS still overrides: the run-time
+// library of AddressSanitizer asks the program for these functions (sanitizer/asan_interface.h, sanitizer/lsan_interface.h).
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
+#include <sys/prctl.h>
+
+#include <fstream>
+#include <string>
+
+// Else it lowers RLIMIT_CORE, which the command inherits from us.
+extern "C" const char* __asan_default_options() {
+  return "disable_coredump=0";
+}
+
+// Leaks are looked for at the end, by ptrace(2), and whoever cannot be traced then fails: the run inside of a run that
+// captures by ptrace(2) itself, and who has become another user (PR_SET_DUMPABLE, prctl(2)).
+extern "C" int __lsan_is_turned_off() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("TracerPid:") && line != "TracerPid:\t0") {
+      return 1;
+    }
+  }
+  return ::prctl(PR_GET_DUMPABLE) == 1 ? 0 : 1;
+}
