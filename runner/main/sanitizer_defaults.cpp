@@ -12,14 +12,13 @@ extern "C" const char* __asan_default_options() {
   return "disable_coredump=0";
 }
 
-// Leaks are looked for at the end, by ptrace(2), and whoever cannot be traced then fails: the run inside of a run that
-// captures by ptrace(2) itself, and who has become another user (PR_SET_DUMPABLE, prctl(2)).
+// Leaks are looked for at the end, by ptrace(2) and proc(5), and it is a failure where those cannot be had: in a run inside of
+// a run that captures by ptrace(2) itself, without /proc, and of who has become another user (PR_SET_DUMPABLE, prctl(2)).
 extern "C" int __lsan_is_turned_off() {
+  bool untraced = false;
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("TracerPid:") && line != "TracerPid:\t0") {
-      return 1;
-    }
+    untraced |= line == "TracerPid:\t0";
   }
-  return ::prctl(PR_GET_DUMPABLE) == 1 ? 0 : 1;
+  return untraced && ::prctl(PR_GET_DUMPABLE) == 1 ? 0 : 1;
 }
