@@ -15,7 +15,8 @@ constexpr int kNeighbours = 1;        // lines on each side
 std::shared_ptr<const SourceText> excerpt(std::string_view text, int line) {
   const auto result = std::make_shared<SourceText>();
   result->first_line = line > kNeighbours ? line - kNeighbours : 1;
-  for (int number = 1; !text.empty() && number <= line + kNeighbours; ++number) {
+  // `line` is a file's word and may be the largest int there is: nothing is added to it.
+  for (int number = 1; !text.empty() && number - kNeighbours <= line; ++number) {
     const size_t end = text.find('\n');
     if (number >= result->first_line) {
       std::string_view shown = text.substr(0, end);
