@@ -13,11 +13,15 @@ endfunction()
 
 # crashcrawler_unit_test(NAME SOURCES file... LINK target...)
 #
-# unit_NAME: the tests of one stage, linked with that stage alone.
+# unit_NAME: the tests of one stage, linked with that stage alone. Sanitizers make them several times slower.
 function(crashcrawler_unit_test name)
   cmake_parse_arguments(PARSE_ARGV 1 TEST "" "" "SOURCES;LINK")
   add_executable(unit_${name} ${TEST_SOURCES})
   target_link_libraries(unit_${name} PRIVATE crashcrawler_${name} ${TEST_LINK} GTest::gtest_main GTest::gmock)
   add_test(NAME unit_${name} COMMAND unit_${name})
-  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120)
+  set(seconds 120)
+  if(CRASHCRAWLER_SANITIZERS)
+    set(seconds 600)
+  endif()
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT ${seconds})
 endfunction()
