@@ -3,7 +3,10 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <string>
 
@@ -13,12 +16,15 @@ extern "C" const char* __asan_default_options() {
 }
 
 // Leaks are looked for at the end, by ptrace(2) and proc(5), and it is a failure where those cannot be had: in a run inside of
-// a run that captures by ptrace(2) itself, without /proc, and of who has become another user (PR_SET_DUMPABLE, prctl(2)).
+// a run that captures by ptrace(2) itself, without /proc, of who has become another user (PR_SET_DUMPABLE, prctl(2)), and where a
+// filter refuses ptrace(2), which otherwise says ESRCH of a process that is not being traced.
 extern "C" int __lsan_is_turned_off() {
   bool untraced = false;
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     untraced |= line == "TracerPid:\t0";
   }
-  return untraced && ::prctl(PR_GET_DUMPABLE) == 1 ? 0 : 1;
+  const bool refused =
+      ::ptrace(PTRACE_PEEKDATA, ::getpid(), nullptr, nullptr) == -1 && errno != ESRCH;
+  return untraced && !refused && ::prctl(PR_GET_DUMPABLE) == 1 ? 0 : 1;
 }
