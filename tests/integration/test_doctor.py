@@ -159,6 +159,7 @@ class AsRoot(Doctor):
 
     def test_few_descriptors(self):
         """So few that not even the probe can be started, or that its maps cannot be made."""
+        harness.skip_with_sanitizers(self, "UndefinedBehaviorSanitizer makes pipes to look at memory")
         for few in ("8:4096", "20:4096"):
             with self.subTest(few):
                 limit = ["prlimit", f"--nofile={few}"]
@@ -192,6 +193,7 @@ class AsRoot(Doctor):
     # --- what any run needs ---------------------------------------------------------------------------------------------
 
     def test_no_proc(self):
+        harness.skip_with_sanitizers(self, "AddressSanitizer complains where there is no /proc")
         umount = "while umount --lazy /proc 2>/dev/null; do :; done"  # there may be one below it
         said = self.ask(self.in_mount_namespace(umount))
         self.assertEqual((said["exit_status"], said["capture"], self.not_ok(said)["proc"]), (NOTHING, "none", "missing"))

@@ -75,6 +75,13 @@ def missing_for_capture():
     return None
 
 
+def skip_with_sanitizers(test, reason):
+    """For what the run-time library of a sanitizer needs itself: skips `test` when our programs call one (cmake --preset asan)."""
+    program = RUN.read_bytes()
+    if b"__asan_init" in program or b"__ubsan_handle_type_mismatch_v1" in program:
+        test.skipTest(f"our programs are built with sanitizers: {reason}")
+
+
 def skip(reason):
     print(f"SKIPPED: {reason}")
     sys.exit(SKIP)
