@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "runner/pipeline.h"
 
 namespace {
+
+constexpr int kHarnessFailed = 125;
 
 // With one of 0 to 2 closed the next file opened would take its place: our summary could end up in a socket. Opened
 // close-on-exec, so that the command finds them closed as it would without us.
@@ -26,10 +29,25 @@ void fill_closed_standard_streams() {
   }
 }
 
+// An exception that nobody catches: memory that cannot be had, above all. By SIGABRT, as std::terminate() has it, we would end like
+// a command that has aborted. Nothing is unwound, also in our forked children: the probe takes down what there is when the socket closes.
+[[noreturn]] void end_as_the_harness() {
+  if (const std::exception_ptr exception = std::current_exception()) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "crashcrawler: this run cannot go on: %s\n", error.what());
+    } catch (...) {
+    }
+  }
+  ::_exit(kHarnessFailed);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace crashcrawler;
+  std::set_terminate(end_as_the_harness);
   fill_closed_standard_streams();
   const auto parsed = parse_options(std::vector<std::string>(argv + 1, argv + argc));
   if (const auto* text = std::get_if<TextToPrint>(&parsed)) {

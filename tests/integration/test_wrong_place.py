@@ -24,6 +24,7 @@ PROGRAM = pathlib.Path(sys.argv[1])
 KILLED = 128 + signal.SIGSEGV
 USER, AS_USER = ordinary_user.NAME, ordinary_user.BECOME
 MESSAGE_LINES = 3
+LINKER_FAILED = 127
 
 
 class Place(unittest.TestCase):
@@ -132,6 +133,16 @@ class NoPrivilege(Place):
         self.assertEqual(functions[:4], ["write_through_null", "save_score", "finish_game", "main"])
         self.captured(self.in_mount_namespace("mount -t proc -o hidepid=2 proc /proc", *AS_USER), "ptrace", collector="ptrace",
                       command=(self.victim,))
+
+
+class NoMemory(Place):
+    def test_that_of_the_run_ends_as_no_command_does(self):
+        """From less than the dynamic linker needs to enough for all, so that it ends at many places."""
+        harness.skip_with_sanitizers(self, "AddressSanitizer reserves terabytes")
+        for mebibytes in range(12, 36):
+            with self.subTest(mebibytes):
+                outcome = self.run_there(["prlimit", f"--as={mebibytes << 20}"], command=("true",))
+                self.assertIn(outcome.status, (0, harness.HARNESS_FAILED, LINKER_FAILED), outcome)
 
 
 class NoFileSystem(Place):
