@@ -94,7 +94,8 @@ Result<ForegroundEnd> run_in_foreground(const ForegroundProgram& program) {
   }
   bp::environment environment = bp::native_environment();
   for (const EnvironmentVariable& variable : program.inherited.environment) {
-    environment[variable.name] = variable.value;
+    // not [] of it: Boost (1.74) compares there beyond the end of entries that are shorter than the name
+    environment.set(variable.name, variable.value);
   }
   const BlockedSignals signals;
   std::error_code failure;
