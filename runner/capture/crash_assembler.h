@@ -16,6 +16,8 @@
 
 namespace crashcrawler {
 
+struct PendingCrash;
+
 class CrashAssembler {
  public:
   // Called once for each crash, at its EXIT record: the moment to open files and to look at
@@ -41,14 +43,13 @@ class CrashAssembler {
   uint64_t malformed_records() const { return malformed_; }
 
  private:
-  struct Pending;
-  Pending& pending_for(const cc_key& key);
-  void complete(Pending& pending);
+  PendingCrash& pending_for(const cc_key& key);
+  void complete(PendingCrash& pending);
 
   CompletedHook completed_;
   std::chrono::nanoseconds boot_to_wall_;
   std::map<std::pair<uint32_t, uint64_t>, size_t> index_;
-  std::vector<std::unique_ptr<Pending>> order_;
+  std::vector<std::unique_ptr<PendingCrash>> order_;
   std::vector<size_t> fresh_;  // places in order_ that fresh_crashes() has not told
   uint64_t malformed_ = 0;
 };

@@ -61,7 +61,7 @@ std::string case_of_process(const RawCrash& raw) {
     arguments.emplace_back();
   }
   arguments.front() = raw.executable;
-  // crash_assembler.cpp notes where some are missing
+  // pending_crash.cpp notes where some are missing
   const bool is_cut = std::ranges::any_of(raw.soft_errors, [](const std::string& error) {
     return error.find("argument") != std::string::npos;
   });
