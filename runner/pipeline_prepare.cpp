@@ -1,10 +1,6 @@
 #include "runner/pipeline_prepare.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/utsname.h>
-#include <unistd.h>
-
-#include <sstream>
 
 #include "runner/base/file.h"
 #include "runner/classify/expect_rules.h"
@@ -13,27 +9,11 @@
 #include "runner/launch/sanitizer_options.h"
 #include "runner/pipeline_outside.h"
 #include "runner/pipeline_repro.h"
+#include "runner/pipeline_steps.h"
 #include "runner/report/report.h"
 
 namespace crashcrawler {
 namespace {
-
-std::string pretty_os_name() {
-  for (const char* path : {"/etc/os-release", "/usr/lib/os-release"}) {
-    const Result<std::string> text = read_file(path);
-    std::istringstream lines(text ? *text : "");
-    for (std::string line; std::getline(lines, line);) {
-      if (line.starts_with("PRETTY_NAME=")) {
-        std::string name = line.substr(12);
-        if (name.size() >= 2 && name.front() == '"') {
-          name = name.substr(1, name.size() - 2);
-        }
-        return name;
-      }
-    }
-  }
-  return "";
-}
 
 // The file of --record; one that keeps nothing without it.
 Result<Recording> start_recording(const RunOptions& options, const Session& session,
@@ -106,23 +86,6 @@ Result<Run> prepare_run(RunOptions options, const Circumstances& circumstances) 
   }
   run.options = std::move(options);
   return run;
-}
-
-Session describe_session(const Command& command) {
-  Session session;
-  session.command = command;
-  session.backend = "bpf";
-  utsname kernel{};
-  ::uname(&kernel);
-  session.system.os = kernel.sysname;
-  session.system.kernel = kernel.release;
-  session.system.cpu_arch = kernel.machine;
-  session.system.os_release = pretty_os_name();
-  session.system.cpu_count = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
-  if (const char* image = std::getenv("CRASHCRAWLER_IMAGE")) {
-    session.system.container_image = image;
-  }
-  return session;
 }
 
 Result<std::vector<ExpectRule>> expect_rules_of(const RunOptions& options) {

@@ -30,9 +30,6 @@ Result<void> become_user_of(const RunOptions& options);
 // what is wrong with them.
 Result<Run> prepare_run(RunOptions options, const Circumstances& circumstances);
 
-// A session with all that is known before the run: the command, the machine, the collector.
-Session describe_session(const Command& command);
-
 // The rules of --expect and those in the files of --expect-file. Error: which file cannot be read, or what is wrong where.
 Result<std::vector<ExpectRule>> expect_rules_of(const RunOptions& options);
 

@@ -1,16 +1,20 @@
 #include "runner/pipeline_steps.h"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "runner/attribute/test_case/find_tests.h"
 #include "runner/attribute/test_case/listed_tests.h"
 #include "runner/augment/augment.h"
+#include "runner/base/file.h"
 #include "runner/capture/live_snapshot.h"
 #include "runner/classify/expected.h"
 #include "runner/classify/verdict.h"
@@ -26,6 +30,23 @@ namespace crashcrawler {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string pretty_os_name() {
+  for (const char* path : {"/etc/os-release", "/usr/lib/os-release"}) {
+    const Result<std::string> text = read_file(path);
+    std::istringstream lines(text ? *text : "");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("PRETTY_NAME=")) {
+        std::string name = line.substr(12);
+        if (name.size() >= 2 && name.front() == '"') {
+          name = name.substr(1, name.size() - 2);
+        }
+        return name;
+      }
+    }
+  }
+  return "";
+}
 
 // The checkout around `directory`, or `directory` itself when there is none.
 std::string work_tree_of(const std::string& directory) {
@@ -53,6 +74,23 @@ std::string file_name_safe(const std::string& name) {
 }
 
 }  // namespace
+
+Session describe_session(const Command& command) {
+  Session session;
+  session.command = command;
+  session.backend = "bpf";
+  utsname kernel{};
+  ::uname(&kernel);
+  session.system.os = kernel.sysname;
+  session.system.kernel = kernel.release;
+  session.system.cpu_arch = kernel.machine;
+  session.system.os_release = pretty_os_name();
+  session.system.cpu_count = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  if (const char* image = std::getenv("CRASHCRAWLER_IMAGE")) {
+    session.system.container_image = image;
+  }
+  return session;
+}
 
 Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source,
                            const Collector& collector) {

@@ -15,6 +15,9 @@
 
 namespace crashcrawler {
 
+// A session with all that is known before the run: the command, the machine, the collector.
+Session describe_session(const Command& command);
+
 // When the time is over, the processes go to `source` as they are then.
 Supervision supervision_of(const RunOptions& options, Result<BpfSource>& source,
                            const Collector& collector);

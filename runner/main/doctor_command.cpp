@@ -20,7 +20,6 @@
 #include "runner/doctor/world.h"
 #include "runner/launch/start_probe.h"
 #include "runner/pipeline_collector.h"
-#include "runner/pipeline_prepare.h"
 #include "runner/pipeline_steps.h"
 #include "runner/unwind/elf_image.h"
 
