@@ -110,6 +110,7 @@ Result<int> run_once(Run& run, Collector& collector) {
 
 Result<int> report_on(Session session, Captured captured, const std::vector<ExpectRule>& rules,
                       const RunOptions& options) {
+  judge_unwatched(captured, session.outcome);
   session.health = captured.health;
   session.soft_errors.insert(session.soft_errors.end(), captured.soft_errors.begin(),
                              captured.soft_errors.end());

@@ -22,6 +22,13 @@ std::optional<ProcessTree> processes_in(const std::string& id) {
   return tree ? std::optional(std::move(*tree)) : std::nullopt;
 }
 
+// docker-run(1): it has failed, or, as it does where it may not speak to its engine, says of a container that was never made that
+// it cannot be started.
+bool is_failure_of_client(const RunOutcome& outcome) {
+  constexpr int kFirst = 125, kLast = 127;
+  return outcome.signal == 0 && outcome.exit_code >= kFirst && outcome.exit_code <= kLast;
+}
+
 }  // namespace
 
 Command command_of(const RunOptions& options) {
@@ -97,16 +104,13 @@ void look_into_container(Supervision& supervision, const ContainerId& container)
 }
 
 void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutcome& outcome) {
-  // docker-run(1): the client has failed, or, as it does where it may not speak to its engine, says of a container that
-  // was never made that it cannot be started.
-  constexpr int kFirstFailure = 125, kLastFailure = 127;
   if (!container.is_expected()) {
     return;
   }
   const std::optional<std::string> id = container.end();
   if (!id) {
-    const bool has_failed = outcome.exit_code >= kFirstFailure && outcome.exit_code <= kLastFailure;
-    if (source && !container.is_descendant() && !has_failed && outcome.signal == 0) {
+    if (source && !container.is_descendant() && !is_failure_of_client(outcome) &&
+        outcome.signal == 0) {
       outcome.soft_errors.push_back(
           "nothing was captured in the container: its id has not been written to the file of "
           "--cidfile");
@@ -126,6 +130,18 @@ void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutc
       }
     }
   }
+}
+
+void judge_unwatched(Captured& captured, const RunOutcome& outcome) {
+  if (captured.unwatched.empty()) {
+    return;
+  }
+  if (is_failure_of_client(outcome)) {
+    captured.soft_errors.push_back(captured.unwatched);
+    return;
+  }
+  captured.health.complete = false;
+  captured.health.degraded.push_back(captured.unwatched);
 }
 
 }  // namespace crashcrawler

@@ -44,4 +44,8 @@ void look_into_container(Supervision& supervision, const ContainerId& container)
 // is not known of it soft errors. Nobody in it is ended by us.
 void settle_container(ContainerId& container, Result<BpfSource>& source, RunOutcome& outcome);
 
+// A container that nobody has watched is a part of the run that nobody has: never to be taken for one in which nothing crashed.
+// Where the client has failed there may have been none; then it is no more than said.
+void judge_unwatched(Captured& captured, const RunOutcome& outcome);
+
 }  // namespace crashcrawler

@@ -19,6 +19,8 @@ struct Captured {
   PinnedFiles files;
   Health health;
   std::vector<std::string> soft_errors;  // what the collector has done to the run
+  std::string
+      unwatched;  // why nobody has seen what the container of the command did; empty: somebody has, or it has none
   pid_t wrapper_pid = 0, probe_pid = 0;  // our own, to be told from senders of signals; 0: none
 };
 

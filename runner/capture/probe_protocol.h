@@ -57,6 +57,7 @@ enum class ProbeMessage : uint16_t {
   note = 0x206,
   check = 0x207,
   root = 0x208,
+  unwatched = 0x209,
 };
 
 struct MessageHeader {

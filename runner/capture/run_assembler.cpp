@@ -32,6 +32,8 @@ void RunAssembler::take(std::string_view message) {
     ended_ = true;
   } else if (is(ProbeMessage::note, message)) {
     captured_.soft_errors.emplace_back(text_of(message));
+  } else if (is(ProbeMessage::unwatched, message)) {
+    captured_.unwatched = text_of(message);
   } else if (is(ProbeMessage::tree, message) || is(ProbeMessage::looked, message) ||
              is(ProbeMessage::check, message) || is(ProbeMessage::root, message)) {
     // for whoever asked then; in a recording they say nothing

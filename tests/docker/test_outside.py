@@ -258,9 +258,10 @@ class AsOrdinaryUser(InContainer):
     def test_docker_run_by_an_engine_at_another_place(self):
         """That this one is root's nobody has told the probe."""
         user = ordinary_user.OrdinaryUser(socket=self.socket, place="/run/elsewhere.sock")
-        outcome = self.wrap(user, "--", *self.docker_run("sh", "-c", self.SCRIPT))
-        self.assertEqual((outcome.status, outcome.stdout, outcome.report()["crashes"]), (3, "words of its own\n", []), outcome)
-        self.assertIn("the container is not watched", outcome.stderr)
+        for options, status in (((), harness.HARNESS_FAILED), (("--best-effort",), 3)):
+            outcome = self.wrap(user, *options, "--", *self.docker_run("sh", "-c", self.SCRIPT))
+            self.assertEqual((outcome.status, outcome.stdout, outcome.report()["crashes"]), (status, "words of its own\n", []), outcome)
+            self.assertIn("the container is not watched", outcome.stderr)
 
     def test_a_container_that_does_not_end_in_time(self):
         """ptrace(2) is not for him there, and that is said."""

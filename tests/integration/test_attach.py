@@ -4,6 +4,7 @@ container engine where only its command line matters. Real engines: tests/docker
     test_attach.py NULL_WRITE
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -225,10 +226,28 @@ class Attach(WithCgroup):
 
     def test_an_engine_elsewhere(self):
         self.stand_in(f'for word; do case $word in --cidfile=*) printf {ID} > "${{word#--cidfile=}}";; esac; done; exit 3')
+        words = "nothing was captured in the container 0123456789ab: .*DOCKER_HOST"
+        for options, status in ((("--record", self.folder / "run"), harness.HARNESS_FAILED), (("--best-effort",), 3)):
+            with self.subTest(options):
+                outcome = harness.run(["docker", "run", "image"], self.folder, *options, env=self.environment)
+                self.assertEqual(outcome.status, status, outcome)
+                self.assert_unwatched(outcome.report(), words)
+        replayed = subprocess.run([harness.RUN, "--replay", self.folder / "run", "--output-dir", self.folder / "again"], capture_output=True)
+        self.assertEqual(replayed.returncode, harness.HARNESS_FAILED, replayed)
+        self.assert_unwatched(json.loads((self.folder / "again" / "report.json").read_text()), words)
+
+    def assert_unwatched(self, report, words):
+        health = report["collector"]["health"]
+        self.assertFalse(health["complete"])
+        self.assertRegex(" ".join(health["degraded"]), words)
+        self.assertEqual(report["soft_errors"], [])
+
+    def test_an_engine_elsewhere_that_starts_nothing(self):
+        """An id, and then a mistake in what was to be started: docker-run(1)."""
+        self.stand_in(f'for word; do case $word in --cidfile=*) printf {ID} > "${{word#--cidfile=}}";; esac; done; exit 127')
         outcome = harness.run(["docker", "run", "image"], self.folder, env=self.environment)
-        self.assertEqual(outcome.status, 3, outcome)
-        error, = outcome.report()["soft_errors"]
-        self.assertRegex(error, "nothing was captured in the container 0123456789ab: .*DOCKER_HOST")
+        self.assertEqual((outcome.status, outcome.report()["collector"]["health"]["complete"]), (127, True), outcome)
+        self.assertRegex(" ".join(outcome.report()["soft_errors"]), "nothing was captured in the container 0123456789ab")
 
     def test_an_engine_without_a_daemon_starts_descendants_of_the_command(self):
         self.stand_in(f'for word; do case $word in --cidfile=*) printf {ID} > "${{word#--cidfile=}}";; esac; done; {PROGRAM}; exit 0', "podman")

@@ -229,7 +229,7 @@ Result<void> serve(int socket) {
   outbox.add_text(ProbeMessage::ready,
                   directory + "\n" + std::to_string(::getpid()) + "\n" + degraded);
   if (!outside->refused.empty()) {
-    outbox.add_text(ProbeMessage::note, outside->refused);
+    outbox.add_text(ProbeMessage::unwatched, outside->refused);
   }
   outbox.flush();
 
@@ -239,7 +239,7 @@ Result<void> serve(int socket) {
   (*collector)->drain();
   if (const std::string missing = outside->containers ? relay.what_is_missing() : "";
       !missing.empty()) {
-    outbox.add_text(ProbeMessage::note, missing);
+    outbox.add_text(ProbeMessage::unwatched, missing);
   }
   EndMessage end{};
   end.counters = (*collector)->counters();
