@@ -49,7 +49,8 @@ void stop_like_the_command(pid_t pid, int signal) {
   sigemptyset(&only);
   sigaddset(&only, signal);
   sigset_t before;
-  ::pthread_sigmask(SIG_UNBLOCK, &only, &before);  // returns when we have been continued
+  // Returns when we have been continued. Until the next line another Ctrl-Z stops us at once, not after the command.
+  ::pthread_sigmask(SIG_UNBLOCK, &only, &before);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   // `fg` continues the whole process group; `kill -CONT` with our number only us.
   if (is_still_stopped(pid)) {
