@@ -26,6 +26,7 @@ TOOLS = "crashcrawler-test-tools"  # BASE with PACKAGES
 IMAGE_WITH_TOOLS = "crashcrawler-test-with-tools"  # docker/Dockerfile with TOOLS
 PACKAGES = ("binutils", "bubblewrap", "cmake", "gdb", "libasan8", "libc6-dbg", "libc6-i386", "liblsan0", "libstdc++6", "libtsan2",
             "libubsan1", "python3-jsonschema", "strace")
+RUNTIME_FAILED = "read init-p: connection reset by peer"  # runc's own first process has died before the container's
 STATE = harness.BUILD / "tests" / "docker"
 STARTED = STATE / "started"  # DOCKER_HOST of the engine that we have started
 MISSING = STATE / "missing"  # why there is none
@@ -52,6 +53,9 @@ class Engine:
         arguments = ["docker", *map(str, arguments)]
         popen_arguments = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **popen_arguments}
         done = subprocess.run(arguments, env=self.environment, **popen_arguments)
+        if RUNTIME_FAILED in str(done.stderr):  # rare, and there was no container
+            print(f"once more, because the engine's own runtime has failed: {done.stderr.strip()}", flush=True)
+            done = subprocess.run(arguments, env=self.environment, **popen_arguments)
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(arguments)}: status {done.returncode}\n{done.stdout or ''}{done.stderr or ''}")
         return done
