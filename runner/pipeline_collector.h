@@ -39,9 +39,8 @@ class Collector {
   // "bpf" or "ptrace"; once begin() has succeeded.
   const std::string& backend() const { return backend_; }
 
-  void end();
-
  private:
+  void end();
   Result<BpfSource> begin_with_current(pid_t held, const RunOptions& options,
                                        const Circumstances& circumstances, Recording& recording,
                                        const Outside& outside);

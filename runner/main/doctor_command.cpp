@@ -57,7 +57,6 @@ Trial try_collector(CollectorChoice choice) {
   const Result<RunOutcome> outcome =
       supervise(*command, supervision_of(options, source, collector));
   const Captured captured = source->finish();
-  collector.end();
   trial.degraded = captured.health.degraded;
   trial.captured = std::ranges::any_of(captured.crashes, [&](const RawCrash& crash) {
     return crash.pid == command->pid() && crash.signal.number == SIGABRT;

@@ -185,10 +185,7 @@ class AsOrdinaryUser(InContainer):
 
     def setUp(self):
         super().setUp()
-        self.folder.chmod(0o777)
-        programs = self.folder / "programs"
-        programs.mkdir()
-        self.wrapper = harness.installed_copy(programs)
+        self.wrapper = ordinary_user.installed_copy(self.folder)
         self.socket = ordinary_user.socket_of(self.engine)
         self.user = ordinary_user.OrdinaryUser(socket=self.socket)
         self.without_engine = ordinary_user.OrdinaryUser(socket=self.socket, may_use_engine=False)

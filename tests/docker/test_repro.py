@@ -145,11 +145,8 @@ class Repro(InContainer):
 class AsOrdinaryUser(InContainer):
     def setUp(self):
         super().setUp()
-        self.folder.chmod(0o777)
-        programs = self.folder / "programs"
-        programs.mkdir()
-        self.wrapper = harness.installed_copy(programs)
-        self.crashcrawler = shutil.copy(CRASHCRAWLER, programs)
+        self.wrapper = ordinary_user.installed_copy(self.folder)
+        self.crashcrawler = shutil.copy(CRASHCRAWLER, self.wrapper.parent)
         shutil.copy(PORTABLE_CRASH, self.folder / "crash")
         self.socket = ordinary_user.socket_of(self.engine)
 

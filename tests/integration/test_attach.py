@@ -298,11 +298,8 @@ class AsOrdinaryUser(WithCgroup):
 
     def setUp(self):
         super().setUp()
-        self.folder.chmod(0o777)
-        programs = self.folder / "programs"
-        programs.mkdir()
-        self.wrapper = harness.installed_copy(programs)
-        self.program = shutil.copy(PROGRAM, programs)
+        self.wrapper = ordinary_user.installed_copy(self.folder)
+        self.program = shutil.copy(PROGRAM, self.wrapper.parent)
         self.user = ordinary_user.OrdinaryUser()
         self.cgroup = self.make_cgroup("attach-user")
 

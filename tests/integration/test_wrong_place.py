@@ -74,10 +74,8 @@ class Place(unittest.TestCase):
 class NoPrivilege(Place):
     def setUp(self):
         super().setUp()
-        programs = self.folder / "programs"
-        programs.mkdir()
-        self.program = harness.installed_copy(programs)
-        self.victim = programs / "victim"
+        self.program = ordinary_user.installed_copy(self.folder)
+        self.victim = self.program.parent / "victim"
         shutil.copy(PROGRAM, self.victim)
         self.home = self.folder / "home"
         self.home.mkdir()

@@ -22,6 +22,14 @@ def uid():
     return pwd.getpwnam(NAME).pw_uid
 
 
+def installed_copy(folder):
+    """Our programs in a folder below this one, in which he may write himself. Returns the wrapper."""
+    folder.chmod(0o777)
+    programs = folder / "programs"
+    programs.mkdir()
+    return harness.installed_copy(programs)
+
+
 def socket_of(engine):
     """The file by which `engine` (docker.Engine) is reached. Skips the test where it is not one that can be kept from a user."""
     host = engine.environment.get("DOCKER_HOST") or f"unix://{SOCKET}"
